@@ -1,0 +1,50 @@
+"""Artifacts: bytes with a digest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A file or directory by content, as DVC describes it.
+
+    Attributes:
+        path: where it stands, as written by the user (posix, relative to the stage's wdir).
+        md5: hex digest of the bytes; of a directory, of its listing, with the suffix ``.dir``.
+        size: bytes; of a directory, the sum over its files.
+        nfiles: number of files, for a directory only.
+        isexec: whether the owner may execute it, for a file only.
+    """
+
+    path: str
+    md5: str
+    size: int
+    nfiles: int | None = None
+    isexec: bool = False
+
+    @property
+    def is_dir(self) -> bool:
+        """Whether the artifact is a directory."""
+        return self.md5.endswith(".dir")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values with keys in the order of dvc.lock, absent facts left out."""
+        item: dict[str, Any] = {"path": self.path, "md5": self.md5, "size": self.size}
+        if self.nfiles is not None:
+            item["nfiles"] = self.nfiles
+        if self.isexec:
+            item["isexec"] = True
+        return item
+
+    @classmethod
+    def from_dict(cls, item: dict[str, Any]) -> Artifact:
+        """Read what `to_dict` wrote."""
+        return cls(
+            path=item["path"],
+            md5=item["md5"],
+            size=item["size"],
+            nfiles=item.get("nfiles"),
+            isexec=item.get("isexec", False),
+        )
