@@ -1,0 +1,240 @@
+"""Model versions in MLflow.
+
+MLflow's own client, store and words are used, so that any MLflow tool reads what is here. A version
+carries the run that made it as a tag that is written in the same call as the version itself: to
+register again after a crash finds it and changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from penstock.domain.run import Candidate, Run
+from penstock.domain.verdict import Verdict
+from penstock.domain.version import ModelVersion
+from penstock.errors import StateError, UnavailableError
+
+RUN_TAG = "penstock.run_id"
+DIGEST_TAG = "penstock.model_digest"
+MODEL_FOLDER = "model"
+
+
+class Registry:
+    """The model registry of a project.
+
+    Args:
+        root: the project; relative places of the embedded store are below it.
+        tracking_uri: of an MLflow server or database; None for `MLFLOW_TRACKING_URI`, or else
+            ``mlflow.db`` in the project.
+        experiment: MLflow experiment that runs are logged to.
+    """
+
+    def __init__(
+        self, root: Path, *, tracking_uri: str | None = None, experiment: str = "penstock"
+    ) -> None:
+        self.root = root
+        self.tracking_uri = (
+            tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root}/mlflow.db"
+        )
+        self.experiment = experiment
+        self._client: Any = None
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the store is the project's own file."""
+        return self.tracking_uri == f"sqlite:///{self.root}/mlflow.db"
+
+    @property
+    def client(self) -> Any:
+        """MLflow's client, made when it is first needed.
+
+        Raises:
+            UnavailableError: ``registry.unavailable`` when the store cannot be opened.
+        """
+        if self._client is None:
+            os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+            os.environ.setdefault("DO_NOT_TRACK", "true")
+            _quiet()
+            from mlflow.exceptions import MlflowException
+            from mlflow.tracking import MlflowClient
+
+            try:
+                client = MlflowClient(self.tracking_uri, registry_uri=self.tracking_uri)
+                client.search_registered_models(max_results=1)
+            except (MlflowException, OSError) as error:
+                raise UnavailableError(
+                    f"cannot open the MLflow store {self.tracking_uri}: {_first_line(error)}",
+                    code="registry.unavailable",
+                    hint="is the server up, the disk full, or registry.tracking_uri wrong?",
+                ) from error
+            self._client = client
+        return self._client
+
+    def register(
+        self, candidate: Candidate, run: Run, verdicts: Sequence[Verdict], tags: dict[str, str]
+    ) -> ModelVersion:
+        """Register a candidate that passed; return the version, the same one when called again."""
+        known = self.of_run(candidate.model, candidate.run_id, candidate.digest)
+        if known is not None:
+            return known
+        mlflow_run, source = self._log_run(candidate, run, verdicts)
+        self._ensure_model(candidate.model)
+        every = {
+            RUN_TAG: candidate.run_id,
+            DIGEST_TAG: candidate.digest,
+            "git.commit": run.revision.commit,
+            "dvc.lock_sha256": run.lock_sha256,
+            "gate.verdict": "passed",
+            **tags,
+        }
+        made = self.client.create_model_version(
+            candidate.model,
+            source=source,
+            run_id=mlflow_run,
+            tags={name: value for name, value in every.items() if value},
+        )
+        return _noun(made)
+
+    def versions(self, model: str) -> list[ModelVersion]:
+        """Return all versions of a model, newest first; none when the model is unknown."""
+        if self.embedded and not (self.root / "mlflow.db").exists():
+            return []
+        found = self.client.search_model_versions(f"name='{model}'", max_results=1000)
+        return sorted((_noun(one) for one in found), key=lambda one: -one.version)
+
+    def get(self, model: str, version: int | str) -> ModelVersion:
+        """Return one version.
+
+        Raises:
+            StateError: ``registry.unknown-version``.
+        """
+        every = self.versions(model)
+        for one in every:
+            if str(one.version) == str(version).removeprefix("v"):
+                return one
+        known = ", ".join(str(one.version) for one in reversed(every)) or "none yet"
+        raise StateError(
+            f"{model} has no version {version}",
+            code="registry.unknown-version",
+            hint=f"registered versions: {known}",
+        )
+
+    def of_run(self, model: str, run_id: str, digest: str) -> ModelVersion | None:
+        """Return the version that a run's candidate became, None when it has not."""
+        for one in self.versions(model):
+            if one.run_id == run_id and one.digest == digest:
+                return one
+        return None
+
+    def alias(self, model: str, alias: str) -> ModelVersion | None:
+        """Return the version that an alias points to, None when it points nowhere."""
+        if self.embedded and not (self.root / "mlflow.db").exists():
+            return None
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return _noun(self.client.get_model_version_by_alias(model, alias))
+        except MlflowException as error:
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                return None
+            raise UnavailableError(
+                f"cannot read the alias {alias} of {model}: {_first_line(error)}",
+                code="registry.unavailable",
+            ) from error
+
+    def set_alias(self, model: str, alias: str, version: int | str) -> None:
+        """Point an alias to a version; MLflow moves it in one statement, so it is never double."""
+        self.client.set_registered_model_alias(model, alias, str(version))
+
+    def delete_alias(self, model: str, alias: str) -> None:
+        """Remove an alias, if it is there."""
+        self.client.delete_registered_model_alias(model, alias)
+
+    def tag(self, model: str, version: int | str, tags: dict[str, str]) -> None:
+        """Set tags of a version."""
+        for name, value in tags.items():
+            self.client.set_model_version_tag(model, str(version), name, value)
+
+    def _ensure_model(self, model: str) -> None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self.client.create_registered_model(model)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+
+    def _experiment_id(self) -> str:
+        found = self.client.get_experiment_by_name(self.experiment)
+        if found is not None:
+            return str(found.experiment_id)
+        place = (self.root / "mlartifacts").as_uri() if self.embedded else None
+        return str(self.client.create_experiment(self.experiment, artifact_location=place))
+
+    def _log_run(
+        self, candidate: Candidate, run: Run, verdicts: Sequence[Verdict]
+    ) -> tuple[str, str]:
+        from mlflow.entities import Metric, Param, RunTag
+
+        made = self.client.create_run(
+            self._experiment_id(), run_name=candidate.run_id, start_time=int(run.started * 1000)
+        )
+        run_id = str(made.info.run_id)
+        now = int((run.finished or run.started) * 1000)
+        self.client.log_batch(
+            run_id,
+            metrics=[Metric(_key(k), v, now, 0) for k, v in candidate.metrics.items()],
+            params=[Param(_key(k), str(v)[:500]) for k, v in candidate.params.items()][:100],
+            tags=[
+                RunTag(RUN_TAG, candidate.run_id),
+                RunTag("mlflow.source.git.commit", run.revision.commit),
+                RunTag("dvc.lock_sha256", run.lock_sha256),
+            ],
+        )
+        place = Path(candidate.path)
+        if place.is_dir():
+            self.client.log_artifacts(run_id, str(place), MODEL_FOLDER)
+        else:
+            self.client.log_artifact(run_id, str(place), MODEL_FOLDER)
+        with tempfile.TemporaryDirectory() as folder:
+            evidence = Path(folder) / "verdicts.json"
+            evidence.write_text(json.dumps([one.to_dict() for one in verdicts], indent=2))
+            self.client.log_artifact(run_id, str(evidence), "gates")
+        self.client.set_terminated(run_id, end_time=now)
+        return run_id, f"{made.info.artifact_uri}/{MODEL_FOLDER}"
+
+
+def _noun(found: Any) -> ModelVersion:
+    tags = dict(found.tags)
+    return ModelVersion(
+        model=found.name,
+        version=int(found.version),
+        digest=tags.get(DIGEST_TAG, ""),
+        run_id=tags.get(RUN_TAG, ""),
+        commit=tags.get("git.commit", ""),
+        source=str(found.source),
+        created=found.creation_timestamp / 1000,
+        tags=tags,
+    )
+
+
+def _key(name: str) -> str:
+    """Make a name that MLflow takes: letters, digits and ``_-./ :`` only."""
+    return "".join(one if one.isalnum() or one in "_-./ :" else "_" for one in name)[:250]
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _quiet() -> None:
+    """Keep the database migrations of MLflow's first start out of the user's sight."""
+    import logging
+
+    for name in ("alembic", "mlflow.store.db.utils", "mlflow.tracking", "mlflow"):
+        logging.getLogger(name).setLevel(logging.ERROR)
