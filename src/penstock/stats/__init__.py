@@ -1,0 +1,1 @@
+"""The only mathematics in the house: pure functions on numbers and arrays."""
