@@ -1,5 +1,5 @@
 # Two commands: `make demo` walks the whole loop, `make test` runs every test.
-PYTHON ?= python3.11
+PYTHON ?= $(or $(shell command -v python3.11),$(shell command -v python3))
 BIN := .venv/bin
 READY := .venv/.ready
 
@@ -10,7 +10,7 @@ help: ## this page
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 $(READY): requirements.lock pyproject.toml
-	@command -v $(PYTHON) >/dev/null || { echo "penstock needs Python 3.11 or newer: apt-get install python3 python3-venv, or make PYTHON=python3.12 ..."; exit 2; }
+	@command -v $(PYTHON) >/dev/null || { echo "penstock needs Python 3.11 or newer: apt-get install python3 python3-venv, or make PYTHON=/path/to/python3 ..."; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet "uv==$$(sed -n 's/^uv==\([0-9.]*\).*/\1/p' requirements.lock)"
 	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock

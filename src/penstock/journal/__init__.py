@@ -1,5 +1,6 @@
 """The journal: facts, append-only, and the state that they changed, in one transaction."""
 
 from penstock.journal.journal import Journal, Record, Transaction
+from penstock.journal.recording import RunRecorder, record_judgement
 
-__all__ = ["Journal", "Record", "Transaction"]
+__all__ = ["Journal", "Record", "RunRecorder", "Transaction", "record_judgement"]

@@ -49,6 +49,7 @@ CREATE INDEX IF NOT EXISTS records_by_time ON records (kind, updated);
 PRAGMA user_version = 1;
 """
 _VERSION = 1
+_SELECT = "SELECT id, time, type, subject, cause, actor, data FROM events"
 _BUSY_SECONDS = 30.0
 
 
@@ -205,12 +206,11 @@ class Journal:
         limit: int = -1,
     ) -> Iterator[Event]:
         """Yield events, oldest first, that match everything that is given."""
-        query = (  # noqa: S608 - only fixed words are joined
-            "SELECT id, time, type, subject, cause, actor, data FROM events WHERE id > ?"
-            + (" AND type = ?" if type else "")
-            + (" AND subject = ?" if subject else "")
-            + f" ORDER BY id {'DESC' if newest_first else 'ASC'} LIMIT ?"
-        )
+        conditions = ["id > ?"]
+        conditions += ["type = ?"] if type else []
+        conditions += ["subject = ?"] if subject else []
+        order = "DESC" if newest_first else "ASC"
+        query = f"{_SELECT} WHERE {' AND '.join(conditions)} ORDER BY id {order} LIMIT ?"
         values: list[Any] = [after]
         values += [type.value] if type else []
         values += [subject] if subject else []
@@ -223,7 +223,7 @@ class Journal:
         wanted: int | None = event_id
         while wanted is not None:
             row = self._connection.execute(
-                "SELECT id, time, type, subject, cause, actor, data FROM events WHERE id = ?",
+                f"{_SELECT} WHERE id = ?",
                 (wanted,),
             ).fetchone()
             if row is None:
