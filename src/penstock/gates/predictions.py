@@ -108,7 +108,7 @@ class Predictions:
             with np.load(path, allow_pickle=False) as file:
                 facts = json.loads(str(file["facts"]))
                 arrays = {name: file[name] for name in _ARRAYS if name in file.files}
-            return cls(**{**facts, "log_tail": tuple(facts["log_tail"])}, **arrays)
+            return cls(**{**facts, "log_tail": tuple(facts.get("log_tail", ()))}, **arrays)
         except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
             raise StateError(
                 f"{path} does not hold predictions: {error}",
