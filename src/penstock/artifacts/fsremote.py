@@ -1,0 +1,138 @@
+"""Remotes over fsspec: a local path, S3, Google Cloud Storage, Azure, SSH.
+
+Objects are at `<url>/files/md5/<2 hex>/<30 hex>`, as DVC 3 puts them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from penstock.artifacts.hashing import digest_file
+from penstock.artifacts.links import temporary
+from penstock.artifacts.listing import parse_listing
+from penstock.artifacts.objects import corrupt, discard, full_disk, missing
+from penstock.artifacts.remote import ObjectStore
+from penstock.domain.artifact import Artifact
+from penstock.errors import PenstockError, UnavailableError
+
+
+class FileSystemRemote:
+    """A remote that fsspec reaches.
+
+    Args:
+        name: as in `.dvc/config`.
+        filesystem: of fsspec.
+        base: path of the remote within it.
+        jobs: objects moved at the same time.
+        renames: whether an upload appears under its name before it is whole, so that it must be
+            made under another name first (object stores need not).
+    """
+
+    def __init__(self, name: str, filesystem: Any, base: str, *, jobs: int, renames: bool) -> None:
+        self.name = name
+        self._filesystem = filesystem
+        self._base = base.rstrip("/")
+        self._jobs = jobs
+        self._renames = renames
+
+    def fetch(self, artifacts: Sequence[Artifact], store: ObjectStore) -> int:
+        """See `Remote.fetch`; every object is verified before it enters the cache."""
+        listings = [one.md5 for one in artifacts if one.is_dir]
+        count = self._fetch(listings, store)
+        wanted = {one.md5 for one in artifacts if not one.is_dir}
+        for md5 in listings:
+            wanted.update(parse_listing(store.objects.read(md5), md5).values())
+        return count + self._fetch(sorted(wanted), store)
+
+    def push(self, artifacts: Sequence[Artifact], store: ObjectStore) -> int:
+        """See `Remote.push`; listings go last, so a listing means that all of it is there."""
+        listings: set[str] = set()
+        files: set[str] = set()
+        for artifact in artifacts:
+            if lacking := store.missing(artifact):
+                raise missing(lacking, artifact.path)
+            if artifact.is_dir:
+                listings.add(artifact.md5)
+                content = store.objects.read(artifact.md5)
+                files.update(parse_listing(content, artifact.md5).values())
+            else:
+                files.add(artifact.md5)
+        return self._push(sorted(files), store) + self._push(sorted(listings), store)
+
+    def _fetch(self, digests: Sequence[str], store: ObjectStore) -> int:
+        """Bring the objects that are not in the cache."""
+        absent, damaged = store.objects.check(digests)
+        wanted = [*absent, *damaged]
+        outcomes = self._each(wanted, lambda md5: self._bring(md5, store))
+        if lost := [md5 for md5, came in zip(wanted, outcomes, strict=True) if not came]:
+            raise missing(lost, f"remote {self.name}")
+        return len(wanted)
+
+    def _push(self, digests: Sequence[str], store: ObjectStore) -> int:
+        """Send the objects that are not in the remote."""
+        return sum(self._each(digests, lambda md5: self._send(md5, store)))
+
+    def _bring(self, md5: str, store: ObjectStore) -> bool:
+        """Fetch one object; False when the remote does not have it."""
+        part = store.objects.part(md5)
+        try:
+            with full_disk(part):
+                self._filesystem.get_file(self._path(md5), part)
+                if digest_file(part) != md5.removesuffix(".dir"):
+                    raise corrupt([md5], f"remote {self.name}")
+                store.objects.place(part, md5)
+        except FileNotFoundError:
+            return False
+        finally:
+            discard(part)
+        return True
+
+    def _send(self, md5: str, store: ObjectStore) -> bool:
+        """Push one object; False when the remote has it."""
+        target = self._path(md5)
+        if self._filesystem.exists(target):
+            return False
+        source = store.objects.path(md5)
+        if not self._renames:
+            self._filesystem.put_file(source, target)
+            return True
+        parent = target.rpartition("/")[0]
+        self._filesystem.makedirs(parent, exist_ok=True)
+        part = temporary(parent)
+        self._filesystem.put_file(source, part)
+        self._filesystem.mv(part, target)
+        return True
+
+    def _path(self, md5: str) -> str:
+        """Return where an object is in the remote."""
+        return f"{self._base}/files/md5/{md5[:2]}/{md5[2:]}"
+
+    def _each(self, digests: Sequence[str], action: Callable[[str], bool]) -> list[bool]:
+        """Do something to many objects at the same time."""
+
+        def guarded(md5: str) -> bool:
+            try:
+                return action(md5)
+            except PenstockError:
+                raise
+            except Exception as error:
+                # The libraries of the clouds raise whatever they like.
+                raise UnavailableError(
+                    f"the remote {self.name!r} failed: {error}",
+                    code="artifacts.remote-failed",
+                    hint="check its url and credentials in .dvc/config, then run again",
+                ) from error
+
+        if len(digests) < 2 or self._jobs < 2:
+            return [guarded(md5) for md5 in digests]
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(self._jobs) as pool:
+            return list(pool.map(guarded, digests))
+
+
+def default_jobs() -> int:
+    """Return how many objects to move at the same time, as DVC does."""
+    return 4 * (os.cpu_count() or 1)

@@ -1,0 +1,192 @@
+"""The index of digests: what was hashed, and the stamp that it had then.
+
+One SQLite database below `.penstock`. It can be deleted at any time: it only saves work. Files
+are remembered one by one; a directory is one row with the signature of all its stamps (so that
+"nothing changed" is one look-up) and a packed listing (so that "some changed" hashes only those).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from penstock.artifacts.stamps import Stamp
+
+_VERSION = 1
+_SCHEMA = f"""
+CREATE TABLE IF NOT EXISTS files (
+  path TEXT PRIMARY KEY, size INTEGER, mtime INTEGER, inode INTEGER, ctime INTEGER, md5 BLOB
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS objects (
+  md5 TEXT PRIMARY KEY, size INTEGER, mtime INTEGER, inode INTEGER, ctime INTEGER
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS trees (
+  path TEXT PRIMARY KEY, signature BLOB, digest TEXT, size INTEGER, nfiles INTEGER
+);
+CREATE TABLE IF NOT EXISTS listings (path TEXT PRIMARY KEY, stamps BLOB, names BLOB, md5 BLOB);
+PRAGMA user_version = {_VERSION};
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class TreeRow:
+    """What is remembered of a directory.
+
+    Attributes:
+        signature: over the stamps of all its files; b"" when some could still change unseen.
+        digest: of its listing, with the suffix ``.dir``.
+        size: bytes of all files.
+        nfiles: number of files.
+    """
+
+    signature: bytes
+    digest: str
+    size: int
+    nfiles: int
+
+
+class HashIndex:
+    """Digests by path and stamp. One object may be used by many threads and processes.
+
+    Args:
+        path: of the database; its directory is made.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self._connection = _connect(path)
+
+    @classmethod
+    def open(cls, root: Path) -> Self:
+        """Open the index of a project."""
+        return cls(root / ".penstock" / "index.db")
+
+    def close(self) -> None:
+        """Close the database."""
+        self._connection.close()
+
+    def files(self, wanted: Sequence[tuple[str, Stamp]]) -> list[str | None]:
+        """Return the md5 of each file, or None where it was not hashed in this state."""
+        found: list[str | None] = []
+        with self._guarded():
+            for path, stamp in wanted:
+                row = self._connection.execute(
+                    "SELECT size, mtime, inode, ctime, md5 FROM files WHERE path = ?", (path,)
+                ).fetchone()
+                found.append(row[4].hex() if row is not None and row[:4] == stamp else None)
+        return found + [None] * (len(wanted) - len(found))
+
+    def put_files(self, rows: Iterable[tuple[str, Stamp, str]]) -> None:
+        """Remember the md5 of files."""
+        with self._guarded(), self._connection:
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO files VALUES (?,?,?,?,?,?)",
+                ((path, *stamp, bytes.fromhex(md5)) for path, stamp, md5 in rows),
+            )
+
+    def objects(self, wanted: Sequence[tuple[str, Stamp]]) -> list[bool]:
+        """Return, for each object of the cache, whether it was verified in this state."""
+        found: list[bool] = []
+        with self._guarded():
+            for md5, stamp in wanted:
+                row = self._connection.execute(
+                    "SELECT size, mtime, inode, ctime FROM objects WHERE md5 = ?", (md5,)
+                ).fetchone()
+                found.append(row == stamp)
+        return found + [False] * (len(wanted) - len(found))
+
+    def put_objects(self, rows: Iterable[tuple[str, Stamp]]) -> None:
+        """Remember that objects were verified."""
+        with self._guarded(), self._connection:
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO objects VALUES (?,?,?,?,?)",
+                ((md5, *stamp) for md5, stamp in rows),
+            )
+
+    def tree(self, path: str) -> TreeRow | None:
+        """Return what is remembered of a directory."""
+        row = None
+        with self._guarded():
+            row = self._connection.execute(
+                "SELECT signature, digest, size, nfiles FROM trees WHERE path = ?", (path,)
+            ).fetchone()
+        return TreeRow(*row) if row is not None else None
+
+    def listing(self, path: str) -> dict[str, tuple[bytes, str]]:
+        """Return (packed stamp, md5) by relative path, of a directory hashed before."""
+        row = None
+        with self._guarded():
+            row = self._connection.execute(
+                "SELECT stamps, names, md5 FROM listings WHERE path = ?", (path,)
+            ).fetchone()
+        if row is None:
+            return {}
+        stamps, names, digests = row[0], os.fsdecode(row[1]).split("\0"), row[2].hex()
+        return {
+            name: (stamps[at * 32 : at * 32 + 32], digests[at * 32 : at * 32 + 32])
+            for at, name in enumerate(names)
+        }
+
+    def put_tree(self, path: str, row: TreeRow, listing: Mapping[str, str], stamps: bytes) -> None:
+        """Remember a directory.
+
+        Args:
+            listing: md5 by relative path.
+            stamps: 32 bytes for each entry of `listing`, in its order.
+        """
+        names = os.fsencode("\0".join(listing))
+        digests = bytes.fromhex("".join(listing.values()))
+        with self._guarded(), self._connection:
+            self._connection.execute(
+                "INSERT OR REPLACE INTO trees VALUES (?,?,?,?,?)",
+                (path, row.signature, row.digest, row.size, row.nfiles),
+            )
+            self._connection.execute(
+                "INSERT OR REPLACE INTO listings VALUES (?,?,?,?)", (path, stamps, names, digests)
+            )
+
+    @contextlib.contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """One thread at a time; a damaged or locked database costs time, never an error."""
+        with self._lock, contextlib.suppress(sqlite3.Error):
+            yield
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    """Open the database; make it again when it is damaged or of another version."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(path, timeout=10.0, check_same_thread=False)
+        try:
+            return _prepare(connection)
+        except sqlite3.OperationalError:
+            raise  # busy or not writable: somebody's good database is not thrown away
+        except sqlite3.DatabaseError:
+            connection.close()
+            for suffix in ("", "-wal", "-shm"):
+                Path(f"{path}{suffix}").unlink(missing_ok=True)
+            return _prepare(sqlite3.connect(path, timeout=10.0, check_same_thread=False))
+    except (OSError, sqlite3.Error):
+        # A read-only project or a full disk: remember for this process alone.
+        return _prepare(sqlite3.connect(":memory:", check_same_thread=False))
+
+
+def _prepare(connection: sqlite3.Connection) -> sqlite3.Connection:
+    """Set the pragmas and make the tables."""
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version not in (0, _VERSION):
+        raise sqlite3.DatabaseError("another version")
+    # WAL with NORMAL never waits for the disk at a commit; after a power cut the last rows may
+    # be missing, which costs hashing again and nothing else.
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")
+    if version == 0:
+        connection.executescript(_SCHEMA)
+    return connection
