@@ -16,8 +16,17 @@ _NAMES = {
     "evaluate": "evaluation",
     "StageTest": "stage_tests",
     "StageTests": "stage_tests",
-    "scan": "scan",
+    "scan": "model_scan",
     # language, judge and ledger
+    "Clause": "conditions",
+    "Condition": "conditions",
+    "ConditionSpec": "conditions",
+    "GateSpec": "conditions",
+    "Ledger": "ledger",
+    "curves": "pictures",
+    "judge": "judging",
+    "parse": "language",
+    "size": "sizing",
 }
 
 
@@ -25,7 +34,9 @@ def __getattr__(name: str) -> Any:
     module = _NAMES.get(name)
     if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{module}"), name)
+    found = getattr(importlib.import_module(f"{__name__}.{module}"), name)
+    globals()[name] = found  # a module of the same name would stand here otherwise
+    return found
 
 
 def __dir__() -> list[str]:

@@ -1,0 +1,222 @@
+"""What a stage test depends on, by content: the key under which its verdict is remembered."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from penstock.gates.targets import StageTest, target_file
+
+_CONFIGS = ("pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
+_IGNORED = {"__pycache__", ".pytest_cache", ".git", ".venv", ".penstock", ".dvc"}
+_CHUNK = 2**20
+
+
+def input_key(
+    root: Path,
+    test: StageTest,
+    stage: str,
+    *,
+    environment: Mapping[str, str],
+    paths: Sequence[Path] | None,
+) -> str | None:
+    """Return the digest of everything that a stage test depends on.
+
+    That is: the test files and the data beside them, `conftest.py` up the tree, every module of
+    the project that they import (through and through), pytest's configuration, the stage's
+    command, parameters, dependencies and (after it) outputs, files that `environment` names, and
+    the packages of the interpreter.
+
+    Args:
+        paths: what the stage reads (and, after it, makes), where the caller knows; else it is
+            read from dvc.yaml and dvc.lock.
+
+    Returns:
+        None when the stage's inputs cannot be told: such a test is always run.
+    """
+    facts, found = ("", list(paths)) if paths is not None else _stage(root, stage, test.when)
+    if found is None:
+        return None
+    digest = hashlib.sha256(b"penstock stage test 1\n")
+    heading = [test.when, sorted(test.targets), facts, sorted(environment.items()), packages()]
+    digest.update(json.dumps(heading, default=str).encode())
+    named = [Path(value) for value in environment.values() if value.startswith("/")]
+    code = _code(root, test.targets)
+    for path in sorted({*code, *found, *(one for one in named if one.exists())}):
+        digest.update(
+            f"\n{path.relative_to(root) if path.is_relative_to(root) else path} ".encode()
+        )
+        digest.update(content(path).encode())
+    return digest.hexdigest()
+
+
+def content(path: Path) -> str:
+    """Return the digest of a file, or of a directory with all in it; "absent" of neither."""
+    if path.is_dir():
+        digest = hashlib.sha256()
+        for one in _files(path):
+            digest.update(f"{one.relative_to(path)} {content(one)}\n".encode())
+        return digest.hexdigest()
+    if not path.is_file():
+        return "absent"
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+@lru_cache(maxsize=1)
+def packages() -> str:
+    """Return the digest of the interpreter and of the names and versions of its packages."""
+    names = {
+        one.name
+        for entry in sys.path
+        if Path(entry).is_dir()
+        for one in Path(entry).glob("*.dist-info")
+    }
+    return hashlib.sha256("\n".join([sys.version, *sorted(names)]).encode()).hexdigest()
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for one in sorted(folder.iterdir()):
+        if one.name in _IGNORED:
+            continue
+        if one.is_dir():
+            yield from _files(one)
+        elif one.is_file():
+            yield one
+
+
+def _code(root: Path, targets: Iterable[str]) -> set[Path]:
+    """Return the files of the project that run, or are read, when the targets are tested."""
+    found: set[Path] = set()
+    for target in targets:
+        path = target_file(root, target)
+        folder = path if path.is_dir() else path.parent
+        found |= set(_files(path)) if path.is_dir() else {path}
+        if folder != root:  # data beside the tests; the root itself holds the whole project
+            found |= {one for one in _files(folder) if one.suffix != ".py"}
+        for parent in (folder, *folder.parents):
+            found |= {
+                one for one in (parent / "conftest.py", parent / "__init__.py") if one.exists()
+            }
+            if parent == root:
+                break
+    found |= {root / one for one in _CONFIGS if (root / one).is_file()}
+    return found | _imports(root, found)
+
+
+def _imports(root: Path, files: Iterable[Path]) -> set[Path]:
+    """Return the project's modules that are reached from `files` by import statements."""
+    found: set[Path] = set()
+    queue = [one for one in files if one.suffix == ".py"]
+    while queue:
+        file = queue.pop()
+        for one in _imported(root, file) - found:
+            found.add(one)
+            queue.append(one)
+    return found
+
+
+def _imported(root: Path, file: Path) -> set[Path]:
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (SyntaxError, ValueError, OSError):
+        return set()
+    found: set[Path] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                found |= _module(root, file, alias.name)
+        elif isinstance(node, ast.ImportFrom):
+            base = _base(file, node.level)
+            name = node.module or ""
+            for alias in node.names:
+                dotted = f"{name}.{alias.name}".strip(".")
+                found |= _module(root, file, dotted, base) | _module(root, file, name, base)
+    return found
+
+
+def _base(file: Path, level: int) -> Path | None:
+    return file.parents[level - 1] if 0 < level <= len(file.parents) else None
+
+
+def _module(root: Path, file: Path, name: str, base: Path | None = None) -> set[Path]:
+    """Find a module below the project: the packages on the way and the module itself."""
+    parts = [part for part in name.split(".") if part]
+    for start in (base,) if base else (root, root / "src", file.parent):
+        found: set[Path] = set()
+        for count in range(1, len(parts) + 1):
+            place = start.joinpath(*parts[:count])
+            found |= {
+                one for one in (place / "__init__.py", place.with_suffix(".py")) if one.is_file()
+            }
+        if found:
+            return found
+    return set()
+
+
+def _stage(root: Path, address: str, when: str) -> tuple[str, list[Path] | None]:
+    """Return the facts and the paths of a stage, from dvc.yaml and dvc.lock."""
+    file, _, name = address.rpartition(":")
+    base = root / (Path(file).parent if file else Path())
+    text = _yaml(base / "dvc.yaml").get("stages") or {}
+    stage = text.get(name) or text.get(name.partition("@")[0]) or {}
+    locked = (_yaml(base / "dvc.lock").get("stages") or {}).get(name) or {}
+    plain = "cmd" in stage and "${" not in json.dumps(stage, default=str)
+    if not plain and not locked:
+        return "", None
+    names = ["deps"] if when == "before" else ["deps", "outs", "metrics", "plots"]
+    place = base / str(stage.get("wdir") or ".") if "${" not in str(stage.get("wdir")) else base
+    found = {_path(one) for key in names for one in locked.get(key) or []}
+    if plain:
+        found |= {_path(one) for key in names for one in stage.get(key) or []}
+    params = _params(place, stage.get("params") or [])
+    facts = json.dumps([stage, locked.get("cmd"), params], default=str, sort_keys=True)
+    return facts, sorted((place / one).resolve() for one in found)
+
+
+def _path(item: Any) -> str:
+    if isinstance(item, dict):
+        return str(item["path"] if "path" in item else next(iter(item)))
+    return str(item)
+
+
+def _params(place: Path, wanted: Iterable[Any]) -> list[Any]:
+    """Return the values that the stage's `params` name, from the files as they are now."""
+    found: list[Any] = []
+    for one in wanted:
+        files = one if isinstance(one, dict) else {"params.yaml": [one]}
+        for file, keys in files.items():
+            values = _yaml(place / str(file))
+            found.append([file, {key: _dig(values, str(key)) for key in keys} if keys else values])
+    return found
+
+
+def _dig(values: Any, key: str) -> Any:
+    for part in key.split("."):
+        values = values.get(part) if isinstance(values, dict) else None
+    return values
+
+
+def _yaml(path: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        found = yaml.load(path.read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+    except (OSError, yaml.YAMLError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def stage_names(root: Path) -> list[str]:
+    """Return the names of the stages in the root's dvc.yaml; none when there is no such file."""
+    stages = _yaml(root / "dvc.yaml").get("stages")
+    return [str(one) for one in stages] if isinstance(stages, dict) else []

@@ -1,0 +1,100 @@
+"""The scan: what a model's files would run when they are loaded, before anything loads them.
+
+Pickles are read as programs and their imports are judged by picklescan's lists; nothing is
+executed. Code that an MLflow model brings along is read as a syntax tree.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from penstock.domain.verdict import Evidence, Outcome, Verdict
+from penstock.gates.pickles import Finding, scan_file
+from penstock.gates.source_scan import scan_source
+
+_SHOWN = 3
+
+
+def scan(model_path: Path, *, allow: Collection[str] = ()) -> Verdict:
+    """Judge the files of a model without loading any.
+
+    Args:
+        model_path: a directory or a file.
+        allow: imports that are trusted although they are on the list, such as
+            ``builtins.getattr`` or ``cloudpickle.cloudpickle.*``.
+
+    Returns:
+        Failed for an import that can run commands, open files or sockets, or build code, and for
+        a pickle that cannot be read to its end. Passed otherwise; what the model's own Python
+        code does is told in words and never fails by itself, for that code is in the project.
+    """
+    start = time.monotonic()
+    files = [model_path] if model_path.is_file() else _files(model_path)
+    if not files:
+        words = f"there is no file to scan at {model_path}"
+        return Verdict("model scan", Outcome.ERROR, words, kind="scan")
+    found: list[Finding] = []
+    pickles = 0
+    for file in files:
+        name = str(file.relative_to(model_path)) if file != model_path else file.name
+        one = scan_source(file, name) if file.suffix == ".py" else scan_file(file, name)
+        pickles += one.pickles
+        found += one.findings
+    verdict = _verdict(found, len(files), pickles, allow)
+    return replace(verdict, seconds=time.monotonic() - start)
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(one for one in folder.rglob("*") if one.is_file())
+
+
+def _verdict(found: list[Finding], files: int, pickles: int, allow: Collection[str]) -> Verdict:
+    trusted = [one for one in found if one.danger and _allowed(one.what, allow)]
+    danger = [one for one in found if one.danger and one not in trusted]
+    warnings = [one for one in found if not one.danger]
+    details: dict[str, Any] = {
+        "danger": [one.to_dict() for one in danger],
+        "warnings": [one.to_dict() for one in warnings],
+        "trusted": [one.to_dict() for one in trusted],
+        "pickles": pickles,
+    }
+    evidence = Evidence(
+        "dangerous imports",
+        float(len(danger)),
+        threshold=1.0,
+        comparison="<",
+        n=files,
+        method="picklescan",
+        details=details,
+    )
+    if danger:
+        shown = "; ".join(f"{one.file}: {one.words}" for one in danger[:_SHOWN])
+        more = f" and {len(danger) - _SHOWN} more" if len(danger) > _SHOWN else ""
+        return Verdict(
+            "model scan",
+            Outcome.FAILED,
+            f"loading the model could run code: {shown}{more}",
+            kind="scan",
+            evidence=(evidence,),
+            hint="save the model without it, or list the import under gates.scan.allow "
+            "after reading what it does",
+        )
+    words = f"{_count(files, 'file')} scanned, {_count(pickles, 'pickle')}; nothing dangerous"
+    if trusted:
+        words += f" besides {_count(len(trusted), 'import')} that you trust"
+    if warnings:
+        shown = "; ".join(f"{one.file}: {one.words}" for one in warnings[:_SHOWN])
+        words += f". Worth a look: {shown}"
+    return Verdict("model scan", Outcome.PASSED, words, kind="scan", evidence=(evidence,))
+
+
+def _allowed(what: str, allow: Collection[str]) -> bool:
+    return any(what == one or (one.endswith(".*") and what.startswith(one[:-1])) for one in allow)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
