@@ -1,0 +1,318 @@
+"""A project with its stations: the one place where settings become parts.
+
+`loop.py` says in which order the stations act; here it says which ones a project has. Nothing is
+opened or imported before it is asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+from penstock import gates, pipeline
+from penstock.config import Settings, find_project, load_settings
+from penstock.domain.run import Candidate, Run
+from penstock.domain.traffic import TargetStatus, TrafficTable
+from penstock.domain.version import ModelVersion
+from penstock.errors import StateError
+from penstock.journal import Journal
+
+STATE = ".penstock"
+
+
+class Project:
+    """One project: its directory, its settings, its journal and its stations."""
+
+    def __init__(self, root: Path, settings: Settings, journal: Journal) -> None:
+        self.root = root
+        self.settings = settings
+        self.journal = journal
+
+    @classmethod
+    def open(cls, start: Path) -> Self:
+        """Open the project at or above a directory.
+
+        Raises:
+            StateError: ``project.not-found``.
+            ConfigError: every problem of penstock.yaml at once.
+        """
+        root = find_project(start)
+        return cls(root, load_settings(root), Journal(root / STATE / "journal.db"))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.journal.close()
+
+    @property
+    def model(self) -> str:
+        """Name of the project's model."""
+        return self.settings.model.name
+
+    # The pipeline and the gates.
+
+    def stage_tests(self, base: Path) -> pipeline.StageHooks | None:
+        """Return the tests around stages, None when the project has none."""
+        if not self.settings.tests:
+            return None
+        from penstock.gates import StageTest, StageTests
+
+        tests = [StageTest(one.stage, one.when, one.targets) for one in self.settings.tests]
+        return StageTests(base, tests)
+
+    def digest(self, base: Path, path: str) -> str:
+        """Return the content of a file or directory of the project, as an md5.
+
+        Raises:
+            StateError: ``project.missing`` when it is not there.
+        """
+        from penstock.artifacts import Store
+
+        found = Store.open(base).hash(base / path, name=path)
+        if found is None:
+            raise StateError(
+                f"{path} is not there",
+                code="project.missing",
+                hint="penstock.yaml names it: is it an output of the pipeline, or does it need "
+                "`dvc pull`?",
+            )
+        return found.md5
+
+    def candidate(self, run: Run, base: Path) -> Candidate:
+        """Return the model that a run made.
+
+        Raises:
+            StateError: ``project.missing`` when the pipeline did not write it.
+        """
+        path = self.settings.model.path
+        return Candidate(
+            run_id=run.id,
+            model=self.model,
+            path=str(base / path),
+            digest=self._out_digest(run, base, path),
+            metrics=pipeline.metrics(base),
+            params=pipeline.params(base),
+        )
+
+    def judgement_key(
+        self, run: Run, base: Path, candidate: Candidate, *, against: str | None = None
+    ) -> str:
+        """Return a digest of everything that a judgement rests on.
+
+        Args:
+            run: that made the candidate.
+            base: where it ran.
+            candidate: that is judged.
+            against: the champion; by default the journal's, so that asking costs nothing when
+                nothing has happened.
+        """
+        model = self.settings.model
+        rests_on = [
+            candidate.digest,
+            self._out_digest(run, base, model.test_data),
+            model.target,
+            self.champion_number() if against is None else against,
+            repr(replace(self.settings.gates, conditions=())),
+            *(f"{one.text} {one.inconclusive}" for one in self.settings.gates.conditions),
+        ]
+        return hashlib.sha256(json.dumps(rests_on).encode()).hexdigest()
+
+    def judge(
+        self, candidate: Candidate, champion: ModelVersion | None, base: Path
+    ) -> gates.Judgement:
+        """Ask all gates about a candidate."""
+        from penstock import packaging
+
+        def contender(path: Path, name: str) -> gates.Contender:
+            return gates.Contender(path, lambda: packaging.resolve(path).python, name)
+
+        held_against = None
+        if champion is not None:
+            place = Path(packaging.pack(champion, self.root).path)
+            held_against = contender(place, f"version {champion.version}")
+        settings = self.settings
+        return gates.judge_candidate(
+            settings.gates,
+            contender(Path(candidate.path), f"candidate {candidate.run_id}"),
+            held_against,
+            model=settings.model,
+            base=base,
+            ledger=gates.Ledger(self.journal),
+        )
+
+    def _out_digest(self, run: Run, base: Path, path: str) -> str:
+        for stage in run.stages:
+            for out in stage.outs:
+                if out.path == path:
+                    return out.md5
+        return self.digest(base, path)
+
+    # The registry.
+
+    @cached_property
+    def registry(self) -> Any:
+        """Where model versions are kept; MLflow is imported only when something is asked of it."""
+        from penstock.registry import Registry
+
+        wanted = self.settings.registry
+        return Registry(
+            self.root,
+            tracking_uri=wanted.tracking_uri,
+            experiment=wanted.experiment or self.model,
+        )
+
+    def champion(self) -> ModelVersion | None:
+        """Return the version that holds the traffic, as the registry says."""
+        from penstock.registry import CHAMPION
+
+        found: ModelVersion | None = self.registry.alias(self.model, CHAMPION)
+        return found
+
+    def previous(self) -> ModelVersion | None:
+        """Return the version that held the traffic before."""
+        from penstock.registry import PREVIOUS
+
+        found: ModelVersion | None = self.registry.alias(self.model, PREVIOUS)
+        return found
+
+    def champion_number(self) -> str:
+        """Return the champion's number as the journal has it, "" for none."""
+        from penstock.domain.event import EventType
+
+        for event in self.journal.events(
+            type=EventType.CHAMPION_CHANGED, newest_first=True, limit=1
+        ):
+            return str(event.data.get("version", ""))
+        return ""
+
+    def version(self, wanted: str | None) -> ModelVersion:
+        """Return a version by number, by default the newest.
+
+        Raises:
+            StateError: ``registry.unknown-version`` or ``registry.no-version``.
+        """
+        if wanted is not None:
+            found: ModelVersion = self.registry.get(self.model, wanted)
+            return found
+        every: Sequence[ModelVersion] = self.registry.versions(self.model)
+        if not every:
+            raise StateError(
+                f"{self.model} has no version yet",
+                code="registry.no-version",
+                hint="`penstock run` makes a candidate, and registers it when it passes the gates",
+            )
+        return every[0]
+
+    # Traffic.
+
+    @property
+    def serving_folder(self) -> Path:
+        """Where the gateway keeps its sockets and its table."""
+        return self.root / STATE / "serve"
+
+    def client(self) -> Any:
+        """Return the client of this project's gateway, running or not."""
+        from penstock.gateway import GatewayClient
+
+        return GatewayClient(self.serving_folder)
+
+    def start_gateway(self, port: int | None = None) -> None:
+        """Start the gateway, if it does not run.
+
+        Raises:
+            StateError: ``gateway.port-busy``.
+        """
+        from penstock.gateway import GatewayOptions, start_gateway
+
+        serve = self.settings.serve
+        options = GatewayOptions(
+            host=serve.host,
+            port=serve.port if port is None else port,
+            timeout=serve.timeout,
+            memory_mb=serve.memory_mb,
+            log_dir=str(self.root / STATE / "observations"),
+            log_sample=serve.log_sample,
+            log_exclude=serve.log_exclude,
+        )
+        start_gateway(self.serving_folder, options)
+
+    def observe(self) -> TargetStatus:
+        """Return what the gateway says of itself."""
+        found: TargetStatus = self.client().status()
+        return found
+
+    def serve(self, port: int | None = None) -> TargetStatus:
+        """Make the gateway run; give the champion its traffic when the gateway has no table.
+
+        Raises:
+            StateError: ``project.no-champion`` or ``gateway.port-busy``.
+        """
+        table = None if self.observe().running else self.table()
+        self.start_gateway(port)
+        client = self.client()
+        status: TargetStatus = client.status()
+        if table is not None and not status.ready and status.generation <= 0:
+            client.apply(replace(table, generation=max(status.generation, 0) + 1))
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            status = client.status()
+            if status.ready or status.failed:
+                break
+            time.sleep(0.05)
+        return status
+
+    def stop_serving(self) -> None:
+        """Stop the gateway, once the requests in flight are answered."""
+        self.client().stop()
+
+    def controller(self) -> Any:
+        """Return what moves rollouts of this project forward."""
+        from penstock.registry import ReleaseRegistrar
+        from penstock.rollouts import Controller, LocalTarget
+
+        target = LocalTarget(self.start_gateway, self.client())
+        registrar = ReleaseRegistrar(self.registry, self.root, self.model)
+        return Controller(self.journal, target, registrar)
+
+    def table(self) -> TrafficTable:
+        """Return the traffic table that gives everything to the champion.
+
+        Raises:
+            StateError: ``project.no-champion``.
+        """
+        from penstock import packaging
+
+        champion = self.champion()
+        if champion is None:
+            raise StateError(
+                f"{self.model} has no champion to serve",
+                code="project.no-champion",
+                hint="`penstock run --deploy` makes one",
+            )
+        bundle = packaging.pack(champion, self.root)
+        serve = self.settings.serve
+        return TrafficTable(
+            bundles=(bundle,),
+            champion=bundle.version,
+            sticky=serve.sticky,
+            replicas=serve.replicas,
+        )
+
+    def newest_run(self) -> Run:
+        """Return the newest recorded run.
+
+        Raises:
+            StateError: ``project.no-run``.
+        """
+        for record in self.journal.records("run", limit=1):
+            return Run.from_dict(record.value)
+        raise StateError(
+            "this project has no run yet", code="project.no-run", hint="start one: `penstock run`"
+        )

@@ -1,0 +1,112 @@
+"""`penstock deploy`, `rollback` and `serve`: model versions and traffic."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from penstock.cli import output
+from penstock.cli.options import common
+from penstock.errors import ExitCode
+
+
+@click.command()
+@click.argument("version", required=False)
+@click.option("--wait/--no-wait", default=True, help="Stay until the rollout has ended.")
+@click.option("--reason", default="asked for", help="Why, for the journal.", show_default=True)
+@common
+def deploy(project: Path, version: str | None, wait: bool, reason: str) -> int:
+    """Roll a model version out.
+
+    VERSION is a number in the registry, by default the newest. The first version gets all traffic
+    at once; later ones go the way that `rollout` in penstock.yaml says, watched at every step, and
+    are rolled back when the evidence says so.
+
+    \b
+    Examples:
+      penstock deploy
+      penstock deploy 7 --reason "the fix for missing weather"
+      penstock deploy --no-wait && penstock rollout status --watch
+
+    Ends with 0 when the version is the champion, 1 when it was rolled back.
+    """
+    from penstock.assembly import Project
+    from penstock.cli.run import finish
+    from penstock.loop import Loop, Wishes
+
+    with Project.open(project) as opened:
+        walk = Loop(opened).deploy(version, Wishes(deploy=True, reason=reason, wait=wait))
+    return finish(walk)
+
+
+@click.command()
+@click.option("--to", "version", help="Model version to return to [the previous champion].")
+@click.option("--reason", default="asked for", help="Why, for the journal.", show_default=True)
+@common
+def rollback(project: Path, version: str | None, reason: str) -> int:
+    """Return traffic, registry alias and release tag to the previous version.
+
+    A rollout that is under way is aborted: the champion keeps the traffic. Otherwise the previous
+    champion takes it back, at once and without a lost request; while it is still warm nothing has
+    to start.
+
+    \b
+    Examples:
+      penstock rollback --reason "complaints from the sales team"
+      penstock rollback --to 3
+    """
+    from penstock.assembly import Project
+    from penstock.loop import Loop, Wishes
+
+    with Project.open(project) as opened:
+        walk = Loop(opened).roll_back(version, Wishes(reason=reason))
+        champion = opened.champion()
+    output.emit(walk.to_dict(), lambda: _tell_rollback(walk, champion))
+    return ExitCode.DONE
+
+
+def _tell_rollback(walk: Any, champion: Any) -> None:
+    state = walk.rollout
+    click.echo(f"rollback {state['id']}: {state['reason'] or state['words']}")
+    click.echo(f"version {champion.version} is the champion: traffic, alias and release tag agree")
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(0, 65535), help="Port [serve.port of penstock.yaml].")
+@click.option("--detach", is_flag=True, help="Serve in the background.")
+@click.option("--stop", is_flag=True, help="Stop serving.")
+@common
+def serve(project: Path, port: int | None, detach: bool, stop: bool) -> int:
+    """Serve the champion.
+
+    Speaks the MLflow scoring protocol (/invocations) and the Open Inference Protocol (/v2) on one
+    port, with /metrics for Prometheus. The traffic table survives a restart.
+
+    \b
+    Examples:
+      penstock serve                   until Ctrl-C
+      penstock serve --detach          in the background
+      penstock serve --stop
+    """
+    from penstock.assembly import Project
+
+    with Project.open(project) as opened:
+        if stop:
+            opened.stop_serving()
+            output.emit({"running": False}, "stopped")
+            return ExitCode.DONE
+        status = opened.serve(port)
+        versions = ", ".join(sorted(status.ready)) or "none"
+        output.emit(status.to_dict(), f"serving version {versions} at {status.url}")
+        if detach:
+            return ExitCode.DONE
+        try:
+            while opened.observe().running:
+                time.sleep(0.5)
+        except KeyboardInterrupt:
+            opened.stop_serving()
+            raise
+    return ExitCode.DONE

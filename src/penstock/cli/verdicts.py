@@ -1,0 +1,46 @@
+"""How verdicts, runs and rollouts are told to people."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+import click
+
+from penstock.cli.output import paint
+from penstock.domain.run import Run, RunOutcome, StageOutcome
+from penstock.domain.verdict import Outcome, Verdict
+
+MARKS = {
+    Outcome.PASSED: ("✓", "green"),
+    Outcome.INCONCLUSIVE: ("?", "yellow"),
+    Outcome.FAILED: ("✗", "red"),
+    Outcome.ERROR: ("!", "red"),
+}
+
+
+def mark(outcome: Outcome) -> str:
+    """Return one coloured letter for an outcome."""
+    letter, colour = MARKS[outcome]
+    return paint(letter, colour, bold=True, stream=click.get_text_stream("stdout"))
+
+
+def tell(verdicts: Sequence[Verdict]) -> None:
+    """Print verdicts, each with its words."""
+    for one in verdicts:
+        soft = "" if one.blocking or one.outcome is Outcome.PASSED else " (does not block)"
+        click.echo(f"  {mark(one.outcome)} {one.name}: {one.outcome.value}{soft}")
+        words = one.words + (f" ({one.hint})" if one.hint and one.stops else "")
+        for line in textwrap.wrap(words, 92):
+            click.echo(f"      {line}")
+
+
+def summary(run: Run) -> str:
+    """Return one line about a run."""
+    counts = {
+        outcome: sum(one.outcome is outcome for one in run.stages) for outcome in StageOutcome
+    }
+    said = ", ".join(f"{n} {outcome.value}" for outcome, n in counts.items() if n) or "no stages"
+    took = (run.finished or run.started) - run.started
+    ended = "" if run.outcome is RunOutcome.SUCCEEDED else f" {run.outcome.value}:"
+    return f"run {run.id} at {run.revision.short}:{ended} {said} in {took:.1f} s"

@@ -1,0 +1,331 @@
+"""The whole loop on one page: which event is answered by which action.
+
+    trigger.fired ──► run ──► run.finished ──► judge ──► candidate.passed ──► register
+                                                    └──► candidate.refused      │
+       champion.changed ◄── rollout ◄── deploy ◄── version.registered ◄─────────┘
+
+Each action takes the event that asks for it, does its work through one station, appends what
+happened (with that event as its cause) and returns it; `Loop.follow` goes on until nobody answers.
+An action may be repeated: what is done already is found and not done again, so after a crash the
+next command carries on from the journal.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from penstock import pipeline
+from penstock.assembly import Project
+from penstock.domain.event import Event, EventType
+from penstock.domain.rollout import RolloutPhase
+from penstock.domain.run import Candidate, Run, RunOutcome
+from penstock.domain.verdict import Verdict
+from penstock.domain.version import ModelVersion
+from penstock.errors import StateError
+from penstock.journal import RunRecorder, record_judgement
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What a person, or a trigger, asks of one walk through the loop.
+
+    Attributes:
+        targets: stages to run, with what they depend on; none is all.
+        jobs: stages at a time, None for the number of cores.
+        force: run stages even if nothing changed.
+        keep_going: finish what does not depend on a failed stage.
+        pull, push: fetch missing inputs from the remote; send outputs to it.
+        commit: run this revision in a worktree of its own, None for the work tree in hand.
+        allow_dirty: register a model made from changes that no commit holds.
+        deploy: roll out what was registered.
+        wait: stay until the rollout has ended.
+        reason: why, for the journal.
+        cause: id of the event that asked, None for a person.
+    """
+
+    targets: tuple[str, ...] = ()
+    jobs: int | None = None
+    force: bool = False
+    keep_going: bool = False
+    pull: bool = False
+    push: bool = False
+    commit: str | None = None
+    allow_dirty: bool = False
+    deploy: bool = False
+    wait: bool = True
+    reason: str = "asked for"
+    cause: int | None = None
+
+
+@dataclass(slots=True)
+class Walk:
+    """What one walk through the loop has come to.
+
+    Attributes:
+        base: directory that the pipeline ran in: the project, or the worktree of a commit.
+        new: whether anything was done that had not been done before.
+        note: why the walk ended before its end, in words.
+    """
+
+    wishes: Wishes
+    base: Path
+    run: Run | None = None
+    candidate: Candidate | None = None
+    verdicts: tuple[Verdict, ...] = ()
+    version: ModelVersion | None = None
+    rollout: dict[str, Any] | None = None
+    new: bool = False
+    note: str = ""
+
+    @property
+    def failed(self) -> bool:
+        """Whether the pipeline itself did not get through."""
+        return self.run is not None and self.run.outcome is not RunOutcome.SUCCEEDED
+
+    @property
+    def refused(self) -> bool:
+        """Whether the answer is no: a gate stopped the candidate, or the rollout went back."""
+        phase = (self.rollout or {}).get("phase")
+        back = phase in (RolloutPhase.ROLLED_BACK, RolloutPhase.ABORTED)
+        return back or any(one.stops for one in self.verdicts)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {
+            "outcome": "failed" if self.failed else "refused" if self.refused else "done",
+            "new": self.new,
+            "note": self.note,
+            "run": self.run.to_dict() if self.run else None,
+            "candidate": self.candidate.to_dict() if self.candidate else None,
+            "verdicts": [one.to_dict() for one in self.verdicts],
+            "version": self.version.to_dict() if self.version else None,
+            "rollout": self.rollout,
+        }
+
+
+class Loop:
+    """Walks the loop of one project."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.journal = project.journal
+
+    def walk(self, wishes: Wishes, listener: pipeline.Listener | None = None) -> Walk:
+        """Run the pipeline, then follow what comes of it as far as is wished."""
+        walk = Walk(wishes, self.project.root)
+        self.follow(walk, self._run(walk, listener))
+        return walk
+
+    def deploy(self, version: str | None, wishes: Wishes) -> Walk:
+        """Roll out a version, by default the newest one."""
+        walk = Walk(replace(wishes, deploy=True), self.project.root)
+        walk.version = self.project.version(version)
+        record = self.journal.get("version", _name(walk.version))
+        event_id = record.value.get("event", 0) if record else 0
+        self.follow(walk, Event(EventType.VERSION_REGISTERED, _name(walk.version), id=event_id))
+        return walk
+
+    def judge_newest(self) -> Walk:
+        """Ask the gates about the newest run's candidate; what was judged before is recalled."""
+        walk = Walk(Wishes(reason="judged again"), self.project.root)
+        walk.run = self.project.newest_run()
+        event = self._judge(walk, Event(EventType.RUN_FINISHED, walk.run.id))
+        if event is not None and event.type in ANSWERS:
+            self._register(walk, event)
+        return walk
+
+    def roll_back(self, version: str | None, wishes: Wishes) -> Walk:
+        """Return traffic, alias and release tag to a version, by default the previous champion.
+
+        Raises:
+            StateError: ``loop.no-previous`` when there is nothing to return to.
+        """
+        from penstock import packaging
+
+        walk = Walk(wishes, self.project.root)
+        controller = self.project.controller()
+        active = controller.active()
+        if active is not None and version is None:
+            walk.rollout = controller.abort(active, wishes.reason).to_dict()
+            return walk
+        walk.version = self.project.version(version) if version else self.project.previous()
+        if walk.version is None:
+            raise StateError(
+                f"{self.project.model} has no previous champion to return to",
+                code="loop.no-previous",
+                hint="name a version: `penstock rollback --to N`; `penstock history` shows them",
+            )
+        bundle = packaging.pack(walk.version, self.project.root)
+        walk.rollout = controller.rollback(bundle, wishes.reason).to_dict()
+        return walk
+
+    def follow(self, walk: Walk, event: Event | None) -> None:
+        """Answer an event, and what the answer brings, until nobody answers."""
+        while event is not None and (answer := ANSWERS.get(event.type)) is not None:
+            event = answer(self, walk, event)
+
+    def _run(self, walk: Walk, listener: pipeline.Listener | None) -> Event | None:
+        wishes, root = walk.wishes, self.project.root
+        revision = pipeline.revision(root)
+        started = Run(new_run_id(), revision, started=time.time())
+        recorder = RunRecorder(self.journal, started, wishes.reason, cause=wishes.cause)
+
+        def listen(progress: pipeline.Progress) -> None:
+            if progress.kind == "stage-started":
+                recorder.begin()
+            elif progress.kind == "stage-finished" and progress.stage_run is not None:
+                recorder.stage_finished(progress.stage_run)
+            if listener is not None:
+                listener(progress)
+
+        names = ("targets", "jobs", "force", "keep_going", "pull", "push")
+        how: dict[str, Any] = {name: getattr(wishes, name) for name in names}
+        how |= {"listener": listen, "journal": self.journal, "run_id": started.id}
+        if wishes.commit is None:
+            hooks = self.project.stage_tests(root)
+            walk.run = pipeline.execute(root, revision=revision, hooks=hooks, **how)
+        else:
+            hooks_at = self.project.stage_tests
+            walk.run, walk.base = pipeline.run_commit(root, wishes.commit, hooks_at=hooks_at, **how)
+        walk.new = recorder.began or walk.failed
+        return (None if walk.new else self._resume(walk)) or recorder.finish(walk.run)
+
+    def _resume(self, walk: Walk) -> Event | None:
+        """Nothing had to be done: return the event that is still unanswered, None if unjudged."""
+        assert walk.run is not None
+        return self._recall(walk, self.project.candidate(walk.run, walk.base))
+
+    def _recall(self, walk: Walk, candidate: Candidate) -> Event | None:
+        """Read back what was judged before on equal grounds, None if nothing was.
+
+        What became a version is not judged again when it, or another, has become the champion.
+        """
+        assert walk.run is not None
+        keys = (
+            self.project.judgement_key(walk.run, walk.base, candidate, against=against)
+            for against in (None, _REGISTERED)
+        )
+        found = (self.journal.get("judged", key) for key in keys)
+        known = next((one for one in found if one is not None), None)
+        record = self.journal.get("judgement", known.value["run_id"]) if known else None
+        run = self.journal.get("run", known.value["run_id"]) if known else None
+        if record is None or run is None:
+            return None
+        walk.run = Run.from_dict(run.value)
+        walk.candidate = Candidate.from_dict(record.value["candidate"])
+        walk.verdicts = tuple(Verdict.from_dict(one) for one in record.value["verdicts"])
+        passed = record.value["outcome"] == "passed"
+        ended = EventType.CANDIDATE_PASSED if passed else EventType.CANDIDATE_REFUSED
+        return Event(ended, walk.run.id, id=record.value["event"])
+
+    def _judge(self, walk: Walk, event: Event) -> Event | None:
+        assert walk.run is not None
+        if walk.failed:
+            return None
+        if walk.wishes.targets:
+            walk.note = "only some stages were asked for: nothing was judged"
+            return None
+        candidate = self.project.candidate(walk.run, walk.base)
+        if (known := self._recall(walk, candidate)) is not None:
+            return known
+        walk.candidate, walk.new = candidate, True
+        champion = self.project.champion()
+        judgement = self.project.judge(candidate, champion, walk.base)
+        walk.verdicts = judgement.verdicts
+        return record_judgement(
+            self.journal,
+            candidate,
+            judgement.verdicts,
+            key=self.project.judgement_key(walk.run, walk.base, candidate),
+            champion=champion.version if champion else None,
+            curves=judgement.curves,
+            cause=event.id or None,
+        )
+
+    def _register(self, walk: Walk, event: Event) -> Event | None:
+        assert walk.run is not None
+        assert walk.candidate is not None
+        record = self.journal.get("judgement", walk.candidate.run_id)
+        if record is not None and "version" in record.value:
+            walk.version = self.project.version(str(record.value["version"]))
+            return Event(
+                EventType.VERSION_REGISTERED, _name(walk.version), id=record.value["registered"]
+            )
+        if walk.run.revision.dirty and not walk.wishes.allow_dirty:
+            walk.note = (
+                "not registered: the model comes from changes that no commit holds; commit them "
+                "and run again (nothing is computed twice), or use --allow-dirty"
+            )
+            return None
+        registry = self.project.registry
+        walk.version = registry.register(walk.candidate, walk.run, walk.verdicts, {})
+        walk.new = True
+        with self.journal.transaction() as tx:
+            data = {"version": walk.version.version, "run_id": walk.run.id}
+            registered = tx.append(
+                Event(
+                    EventType.VERSION_REGISTERED, _name(walk.version), data, cause=event.id or None
+                )
+            )
+            value = {**walk.version.to_dict(), "event": registered.id}
+            tx.put("version", _name(walk.version), value)
+            if record is not None:
+                known = {"version": walk.version.version, "registered": registered.id}
+                tx.put("judgement", walk.candidate.run_id, {**record.value, **known})
+                tx.put("judged", self._registered_key(walk), {"run_id": walk.candidate.run_id})
+        return registered
+
+    def _registered_key(self, walk: Walk) -> str:
+        assert walk.run is not None
+        assert walk.candidate is not None
+        return self.project.judgement_key(walk.run, walk.base, walk.candidate, against=_REGISTERED)
+
+    def _deploy(self, walk: Walk, event: Event) -> Event | None:
+        assert walk.version is not None
+        if not walk.wishes.deploy:
+            return None
+        from penstock import packaging
+
+        champion = self.project.champion()
+        if champion is not None and champion.version == walk.version.version:
+            walk.note = f"version {champion.version} is the champion already"
+            self.project.serve()
+            return None
+        challenger = packaging.pack(walk.version, self.project.root)
+        holder = packaging.pack(champion, self.project.root) if champion else None
+        controller = self.project.controller()
+        rollout_id = controller.start(
+            self.project.settings.rollout, holder, challenger, cause=event.id or None
+        )
+        state = (
+            controller.run_until(rollout_id) if walk.wishes.wait else controller.step(rollout_id)
+        )
+        walk.rollout, walk.new = state.to_dict(), True
+        return None
+
+
+ANSWERS: Mapping[EventType, Callable[[Loop, Walk, Event], Event | None]] = {
+    EventType.RUN_FINISHED: Loop._judge,
+    EventType.CANDIDATE_PASSED: Loop._register,
+    EventType.VERSION_REGISTERED: Loop._deploy,
+}
+"""The order of the loop. What is not here ends a walk: a refused candidate goes nowhere."""
+
+
+_REGISTERED = "registered"
+
+
+def new_run_id() -> str:
+    """Return an id that sorts by time and is unique: ``20261124-215501-k3f9``."""
+    letters = "0123456789abcdefghijkmnpqrstuvwxyz"
+    tail = "".join(secrets.choice(letters) for _ in range(4))
+    return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{tail}"
+
+
+def _name(version: ModelVersion) -> str:
+    return f"{version.model}/{version.version}"

@@ -1,0 +1,140 @@
+"""What is true now of a project: asked of the registry, the gateway and Git, not remembered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from penstock import pipeline
+from penstock.assembly import Project
+from penstock.domain.rollout import RolloutPhase
+from penstock.domain.traffic import TargetStatus, TrafficTable
+from penstock.domain.version import ModelVersion
+from penstock.errors import PenstockError
+
+
+def status(project: Project) -> dict[str, Any]:
+    """Return champion, traffic, rollout and last run as plain values.
+
+    ``warnings`` names whatever does not agree, with the remedy.
+    """
+    versions = project.registry.versions(project.model)
+    champion, previous = project.champion(), project.previous()
+    observed = project.observe()
+    table = project.client().table() if observed.running else None
+    state = {
+        "model": project.model,
+        "root": str(project.root),
+        "revision": _revision(project),
+        "champion": _version(champion),
+        "previous": _version(previous),
+        "newest": _version(versions[0] if versions else None),
+        "versions": len(versions),
+        "traffic": _traffic(observed, table),
+        "rollout": _rollout(project),
+        "run": _run(project),
+    }
+    state["warnings"] = _warnings(state, champion, table)
+    return state
+
+
+def _revision(project: Project) -> str:
+    try:
+        return pipeline.revision(project.root).short
+    except PenstockError as error:
+        return f"unknown: {error.message}"
+
+
+def _version(version: ModelVersion | None) -> dict[str, Any] | None:
+    if version is None:
+        return None
+    names = ("version", "digest", "run_id", "commit", "created")
+    return {name: getattr(version, name) for name in names}
+
+
+def _traffic(observed: TargetStatus, table: TrafficTable | None) -> dict[str, Any]:
+    split: dict[str, float] = {}
+    if table is not None and table.champion is not None:
+        split[table.champion] = 100.0 - table.weight
+        if table.challenger is not None and table.weight:
+            split[table.challenger] = table.weight
+    answered = [one for one in observed.counters if one.role != "shadow"]
+    return {
+        "running": observed.running,
+        "url": observed.url,
+        "split": split,
+        "shadow": table.challenger if table is not None and table.shadow else None,
+        "ready": sorted(observed.ready),
+        "failed": observed.failed,
+        "generation": observed.generation,
+        "requests": sum(one.requests for one in answered),
+        "errors": sum(one.errors for one in answered),
+    }
+
+
+def _rollout(project: Project) -> dict[str, Any] | None:
+    for record in project.journal.records("rollout", limit=1):
+        value = record.value
+        return {
+            "id": record.id,
+            "version": value["challenger"]["version"],
+            "phase": value["phase"],
+            "ended": RolloutPhase(value["phase"]).ended,
+            "weight": value["weight"],
+            "words": value["reason"] or value["words"],
+        }
+    return None
+
+
+def _run(project: Project) -> dict[str, Any] | None:
+    for record in project.journal.records("run", limit=1):
+        value = record.value
+        judgement = project.journal.get("judgement", record.id)
+        return {
+            "id": record.id,
+            "outcome": value["outcome"],
+            "revision": value["revision"]["commit"][:10]
+            + ("+" if value["revision"]["dirty"] else ""),
+            "candidate": judgement.value["outcome"] if judgement else None,
+            "version": judgement.value.get("version") if judgement else None,
+        }
+    return None
+
+
+def _warnings(
+    state: dict[str, Any],
+    champion: ModelVersion | None,
+    table: TrafficTable | None,
+) -> list[dict[str, str]]:
+    found = []
+    run = state["run"]
+    if run is not None and run["outcome"] == "running":
+        found.append(
+            {
+                "message": f"run {run['id']} has not ended: it is under way, or it was killed",
+                "hint": "`penstock run` waits for it, or carries on from the stages it finished",
+            }
+        )
+    if run is not None and run["candidate"] == "passed" and run["version"] is None:
+        found.append(
+            {
+                "message": f"the candidate of run {run['id']} passed and is not registered",
+                "hint": "`penstock run` registers it; nothing is computed twice",
+            }
+        )
+    rollout = state["rollout"]
+    if rollout is not None and not rollout["ended"] and rollout["phase"] != RolloutPhase.PROBATION:
+        found.append(
+            {
+                "message": f"rollout {rollout['id']} has not ended",
+                "hint": "`penstock rollout resume` carries on; `penstock rollback` takes it back",
+            }
+        )
+    elif table is not None and champion is not None and table.champion != str(champion.version):
+        found.append(
+            {
+                "message": f"the registry's champion is version {champion.version}, but version "
+                f"{table.champion} has the traffic",
+                "hint": f"`penstock rollback --to {champion.version}` or `penstock deploy`",
+            }
+        )
+    return found
