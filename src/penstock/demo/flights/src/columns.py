@@ -1,0 +1,13 @@
+"""Columns of the flights project, in one place."""
+
+KEY = ["time_hour", "carrier", "flight", "origin"]
+"""What names a flight."""
+
+CATEGORIES = ["carrier", "origin"]
+WEATHER = ["temp", "humid", "wind_dir", "wind_speed", "precip", "visib"]
+NUMBERS = ["dep_delay", "hour", "weekday", "distance", "planned", *WEATHER]
+FEATURES = [*NUMBERS, *CATEGORIES]
+"""Known when the doors close; this is what a request to the model holds."""
+
+TARGET = "late"
+"""1 when the flight arrives 15 or more minutes late."""
