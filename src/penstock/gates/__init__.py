@@ -17,6 +17,7 @@ _NAMES = {
     "StageTest": "stage_tests",
     "StageTests": "stage_tests",
     "scan": "model_scan",
+    "signature_gate": "signature",
     # language, judge and ledger
     "Clause": "conditions",
     "Condition": "conditions",
