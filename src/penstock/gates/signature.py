@@ -1,7 +1,7 @@
 """The signature gate: whether those who call the champion can call the candidate unchanged.
 
-Types and their safe conversions are MLflow's (schema enforcement of `mlflow.pyfunc`): integer to
-long and double, float to double, whatever can be said in JSON to the same type.
+Safe conversions are those of MLflow's schema enforcement (`mlflow.pyfunc`): integer to long and
+double, float to double; and long to double, which JSON and CSV callers cannot tell apart.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from penstock.domain.verdict import Evidence, Outcome, Verdict
 NAME = "signature fits the champion's callers"
 _ACCEPTS = {
     "long": {"integer"},
-    "double": {"integer", "float"},
+    "double": {"integer", "long", "float"},
     "float": set(),
     "integer": set(),
 }
@@ -155,7 +155,7 @@ def _positions(old: Sequence[Column], new: Sequence[Column]) -> Iterator[str]:
         yield f"it wants {len(new)} inputs, was {len(old)}"
     for number, (before, one) in enumerate(zip(old, new, strict=False), 1):
         if before.name != one.name:
-            yield f"input {number} is called {one.name or 'nothing'}, was {before.name or 'nothing'}"
+            yield f"input {number} is called {one.name or '-'}, was {before.name or '-'}"
         elif not accepts(one.type, before.type):
             yield f"input {number} is {one.type}, was {before.type}"
 
