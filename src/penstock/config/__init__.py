@@ -1,5 +1,42 @@
 """Settings of a project: penstock.yaml, checked, with every problem at once and its place."""
 
-from penstock.config.load import find_project
+from penstock.config.load import check, find_project, json_schema, load_settings
+from penstock.config.settings import (
+    ConditionSetting,
+    DataGateSettings,
+    DriftSettings,
+    EnvironmentSettings,
+    GateSettings,
+    ModelSettings,
+    MonitorSettings,
+    NotifierSettings,
+    QualitySettings,
+    RegistrySettings,
+    RetrainSettings,
+    SearchSettings,
+    ServeSettings,
+    Settings,
+    StageTestSetting,
+)
 
-__all__ = ["find_project"]
+__all__ = [
+    "ConditionSetting",
+    "DataGateSettings",
+    "DriftSettings",
+    "EnvironmentSettings",
+    "GateSettings",
+    "ModelSettings",
+    "MonitorSettings",
+    "NotifierSettings",
+    "QualitySettings",
+    "RegistrySettings",
+    "RetrainSettings",
+    "SearchSettings",
+    "ServeSettings",
+    "Settings",
+    "StageTestSetting",
+    "check",
+    "find_project",
+    "json_schema",
+    "load_settings",
+]

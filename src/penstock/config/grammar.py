@@ -1,0 +1,95 @@
+"""The grammar's small words: sections with known keys, amounts with units, lists or one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from penstock.config import units
+
+
+def _unit(
+    parse: Callable[[object], float], description: str, pattern: str
+) -> tuple[BeforeValidator, WithJsonSchema]:
+    def check(value: object) -> float:
+        try:
+            return parse(value)
+        except ValueError as error:
+            raise PydanticCustomError(
+                "unit",
+                "{said} is no {what}",
+                {"said": repr(value), "what": description, "hint": str(error)},
+            ) from None
+
+    written = {"anyOf": [{"type": "string", "pattern": pattern}, {"type": "number", "minimum": 0}]}
+    return BeforeValidator(check), WithJsonSchema(written)
+
+
+_D, _DJ = _unit(units.seconds, "duration", r"^\s*([0-9.]+\s*(ms|s|m|h|d|w)?\s*)+$")
+_S, _SJ = _unit(units.size, "size", r"^\s*[0-9.]+\s*([kKmMgGtT]i?)?[bB]?\s*$")
+_P, _PJ = _unit(units.percent, "percentage", r"^\s*[0-9.]+\s*%?\s*$")
+_H, _HJ = _unit(units.share, "share", r"^\s*[0-9.]+\s*%?\s*$")
+Duration = Annotated[float, _D, _DJ]
+Size = Annotated[int, _S, _SJ]
+Percent = Annotated[float, _P, _PJ]
+Share = Annotated[float, _H, _HJ]
+Whole = Annotated[int, Field(strict=True)]
+Number = Annotated[float, Field(strict=True)]
+Text = Annotated[str, Field(min_length=1)]
+
+
+def listed(value: object) -> object:
+    """Return a text as a list of one."""
+    return [value] if isinstance(value, str) else value
+
+
+def _one_or_many(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"anyOf": [{"type": "string"}, schema]}
+
+
+Texts = Annotated[
+    tuple[Text, ...],
+    BeforeValidator(listed),
+    WithJsonSchema(_one_or_many({"type": "array", "items": {"type": "string"}})),
+]
+Policy = Literal["block", "warn", "off"]
+Sticky = Annotated[Text, Field(pattern=r"^(header|field):\S+$")]
+Freeze = Annotated[
+    Text,
+    Field(
+        pattern=r"^((Mon|Tue|Wed|Thu|Fri|Sat|Sun) )?[0-2]?[0-9]:[0-5][0-9]-"
+        r"((Mon|Tue|Wed|Thu|Fri|Sat|Sun) )?[0-2]?[0-9]:[0-5][0-9]$"
+    ),
+]
+
+
+class Section(BaseModel):
+    """A mapping with known keys; an empty one may be left empty."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    short: ClassVar[str] = ""
+    """Key that a value stands for when it is written without a mapping."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lengthen(cls, value: Any) -> Any:
+        return cls.lengthen(value)
+
+    @classmethod
+    def lengthen(cls, value: Any) -> Any:
+        """Return the long form of whatever is written."""
+        if value is None and not cls.short:
+            return {}
+        if cls.short and not isinstance(value, dict):
+            return {cls.short: value}
+        return value

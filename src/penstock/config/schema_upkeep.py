@@ -1,0 +1,142 @@
+"""The grammar of `monitor:` and `retrain:` in penstock.yaml."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, StrictBool
+
+from penstock.config.grammar import Duration, Freeze, Number, Section, Text, Texts, Whole, listed
+from penstock.config.settings import (
+    DriftSettings,
+    MonitorSettings,
+    QualitySettings,
+    RetrainSettings,
+    SearchSettings,
+)
+
+
+class Drift(Section):
+    """When a feature counts as drifted."""
+
+    level: Annotated[Number, Field(gt=0, lt=1)] = DriftSettings.level
+    """False discovery rate over the features of one window."""
+    min_effect: Annotated[Number, Field(ge=0)] = DriftSettings.min_effect
+    """Least corrected population stability index that is worth an alarm."""
+    severe: Annotated[Number, Field(ge=0)] = DriftSettings.severe
+    """From which the alarm is severe."""
+    windows: Annotated[Whole, Field(ge=1)] = DriftSettings.windows
+    """How many windows in a row must say so."""
+    features: Texts = ()
+    """Which to watch; all where it is not said."""
+    exclude: Texts = ()
+    """Which not to watch."""
+
+
+class Quality(Section):
+    """When the model counts as declined, once labels arrive."""
+
+    metric: Text | None = None
+    """That is followed; log loss or squared error where it is not said."""
+    decline: Annotated[Number, Field(ge=0)] = QualitySettings.decline
+    """Tolerated loss against the test data, in the metric's unit."""
+    alpha: Annotated[Number, Field(gt=0, lt=1)] = QualitySettings.alpha
+    """Chance of a false alarm, ever."""
+    label_delay: Duration = QualitySettings.label_delay
+    """After which a label may be expected."""
+
+
+class Notifier(Section):
+    """Whom to tell."""
+
+    short = "kind"
+    kind: Literal["log", "webhook", "slack", "email"]
+    """How."""
+    to: str = ""
+    """URL or address; `$NAME` is taken from the environment."""
+    level: Literal["info", "warning", "severe"] = "warning"
+    """Least severity."""
+
+
+class Monitor(Section):
+    """How the model is watched in production."""
+
+    enabled: StrictBool = MonitorSettings.enabled
+    """Whether it is watched at all."""
+    interval: Duration = MonitorSettings.interval
+    """Time between two looks."""
+    window: Annotated[Whole, Field(ge=100)] = MonitorSettings.window
+    """Requests in a window of observations."""
+    reference: Text = MonitorSettings.reference
+    """What live data is compared with: `train`, `test` or a file."""
+    drift: Drift = Drift()
+    """When a feature counts as drifted."""
+    quality: Quality = Quality()
+    """When the model counts as declined."""
+    stale_after: Duration = MonitorSettings.stale_after
+    """After which a champion counts as stale; 0 is never."""
+    skew: StrictBool = MonitorSettings.skew
+    """Whether training rows are replayed through the serving path and compared."""
+    retention: Duration = MonitorSettings.retention
+    """How long observations are kept."""
+    notify: tuple[Notifier, ...] = ()
+    """Whom to tell."""
+
+
+class Parameter(Section):
+    """The range of one hyper-parameter."""
+
+    low: Number | None = None
+    """Least value."""
+    high: Number | None = None
+    """Greatest value."""
+    log: StrictBool = False
+    """Whether to search on a logarithmic scale."""
+    integer: StrictBool = False
+    """Whether only whole numbers are tried."""
+    choices: tuple[StrictBool | Whole | Number | str | None, ...] = ()
+    """Values to choose from, instead of a range."""
+
+
+class Search(Section):
+    """Search for hyper-parameters during a retraining."""
+
+    trials: Annotated[Whole, Field(ge=0)] = SearchSettings.trials
+    """Most trials; 0 searches nothing."""
+    time: Duration = SearchSettings.seconds
+    """Most time."""
+    jobs: Annotated[Whole, Field(ge=1)] = SearchSettings.jobs
+    """Trials at a time."""
+    metric: Text | None = None
+    """Key in the metrics file that is optimised."""
+    direction: Literal["maximize", "minimize"] = "maximize"
+    """Which way is better."""
+    params: dict[str, Parameter] = Field(default_factory=dict)
+    """Name in params.yaml and its range."""
+
+
+class Retrain(Section):
+    """When to train again, and on what."""
+
+    triggers: tuple[Literal["commit", "data", "schedule", "drift", "quality", "webhook"], ...] = ()
+    """What starts a retraining."""
+    data: Text | None = None
+    """File or directory whose content is watched; the pipeline's data where it is not said."""
+    schedule: Text | None = None
+    """In cron's five fields, such as `0 4 * * 1`."""
+    cooldown: Duration = RetrainSettings.cooldown
+    """Time between two retrainings."""
+    per_day: Annotated[Whole, Field(ge=0)] = RetrainSettings.per_day
+    """Most retrainings a day."""
+    min_rows: Annotated[Whole, Field(ge=0)] = RetrainSettings.min_rows
+    """Least number of new labelled rows."""
+    quiet_hours: Annotated[tuple[Freeze, ...], BeforeValidator(listed)] = ()
+    """When nothing starts: `22:00-06:00`, in local time."""
+    window: Literal["expanding", "sliding", "since-change"] = "expanding"
+    """Which data to train on: all, the newest, or since the world changed."""
+    length: Duration = RetrainSettings.window_seconds
+    """Length of a sliding window."""
+    branch: Text = RetrainSettings.branch
+    """Git branch of retraining commits."""
+    search: Search = Field(default_factory=Search)
+    """For hyper-parameters."""
