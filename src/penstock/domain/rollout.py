@@ -71,6 +71,9 @@ class Rule:
         worse: MEAN: ``lower`` or ``higher`` is worse.
         share: of the error budget alpha, relative to the other rules.
         on_alarm: ``rollback`` or ``warn``.
+        slack: TAIL: seconds that a request may be slower than the champion's quantile in any
+            case; keeps fast models from being judged by noise of a few milliseconds.
+        harmless: RATE: a rate of the challenger below this is evidence for an early promotion.
     """
 
     name: str
@@ -85,6 +88,8 @@ class Rule:
     worse: str = "lower"
     share: float = 1.0
     on_alarm: str = "rollback"
+    slack: float = 0.005
+    harmless: float = 0.01
 
 
 DEFAULT_STEPS = (
@@ -116,6 +121,11 @@ class Strategy:
         probation: seconds for which the previous champion stays warm after a promotion.
         sticky: key of the split, as `TrafficTable.sticky`.
         freeze: times when nothing moves forward: ``Fri 16:00-Mon 08:00`` (local time).
+        start_seconds: longest time for the challenger to become ready.
+        early: whether evidence that the challenger is no worse ends the waiting.
+        early_seconds: least time with real traffic before that.
+        probation_percent: share of requests that the previous champion also sees (as a shadow)
+            during probation, so that there is something to compare with.
     """
 
     kind: StrategyKind = StrategyKind.CANARY
@@ -128,6 +138,10 @@ class Strategy:
     probation: float = 600.0
     sticky: str | None = None
     freeze: tuple[str, ...] = ()
+    start_seconds: float = 180.0
+    early: bool = True
+    early_seconds: float = 10.0
+    probation_percent: float = 25.0
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""

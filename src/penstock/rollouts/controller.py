@@ -1,0 +1,350 @@
+"""Carries out what `advance` decides; may be killed anywhere and called again.
+
+The order of every step: take the lock of the environment, read the record, observe the target,
+decide, write the new state and its events in one transaction (fenced by the record's generation),
+and only then act on the world. What was not done before a crash is seen to be missing and done by
+the next step. One lock and one fence make two controllers as safe as one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from penstock.domain.event import Event, EventType
+from penstock.domain.rollout import RolloutPhase, Strategy
+from penstock.domain.verdict import Verdict
+from penstock.domain.version import Bundle
+from penstock.errors import PenstockError, StateError
+from penstock.journal import Journal, Transaction
+from penstock.rollouts.advance import advance
+from penstock.rollouts.interface import Clock, Registrar, Target
+from penstock.rollouts.lock import Lock
+from penstock.rollouts.moves import registered
+from penstock.rollouts.state import (
+    ApplyTable,
+    Command,
+    CommandKind,
+    Effect,
+    Promote,
+    Record,
+    RolloutState,
+    StartTarget,
+)
+from penstock.rollouts.strategy import parse_window, table_of
+
+ROLLOUT = "rollout"
+DEPLOYMENT = "deployment"
+"""Kind of the record that says what serves in an environment and which rollout is moving it."""
+
+
+class SystemClock:
+    """The machine's own clock."""
+
+    def time(self) -> float:
+        """Return seconds since the epoch."""
+        return time.time()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        time.sleep(seconds)
+
+
+class Controller:
+    """Moves the traffic of one environment from champion to challenger, or back.
+
+    Args:
+        journal: where rollouts, deployments and events are kept.
+        target: what serves.
+        registrar: alias and release tag.
+        clock: time; the machine's own by default.
+        environment: name of what the target serves; one rollout at a time moves it.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        target: Target,
+        registrar: Registrar,
+        clock: Clock | None = None,
+        *,
+        environment: str = "production",
+    ) -> None:
+        self._journal = journal
+        self._target = target
+        self._registrar = registrar
+        self._clock = clock or SystemClock()
+        self._environment = environment
+        self._lock = Lock(journal.path.with_name(f"rollout-{environment}.lock"))
+
+    def start(
+        self,
+        strategy: Strategy,
+        champion: Bundle | None,
+        challenger: Bundle,
+        cause: Event | int | None = None,
+    ) -> str:
+        """Begin a rollout and return its id; nothing has moved yet.
+
+        Repeated with the same challenger while that is under way, it returns the same id.
+
+        Raises:
+            StateError: ``rollout.under-way`` when another one is, ``rollout.same-version``.
+            ConfigError: ``rollout.freeze`` when a freeze window cannot be read.
+        """
+        for window in strategy.freeze:
+            parse_window(window)
+        if champion is not None and champion.version == challenger.version:
+            raise StateError(
+                f"version {challenger.version} is the champion already",
+                code="rollout.same-version",
+                hint="there is nothing to roll out",
+            )
+        with self._lock:
+            return self._begin(strategy, champion, challenger, _event_id(cause), "rollout", "")
+
+    def rollback(self, to: Bundle, reason: str, *, champion: Bundle | None = None) -> str:
+        """Begin the return to a version; the same path as a rollout's own, and as crash-safe.
+
+        A rollout that is under way is ended first: if it came from that version, by its own
+        return (instantly, as the version is still warm); if not, by aborting it.
+
+        Args:
+            to: what shall serve.
+            reason: in words, for tag and journal.
+            champion: what serves now, when the journal does not know.
+
+        Returns:
+            The id of the rollout to follow with `step` or `run_until`.
+        """
+        active = self.active()
+        if active is not None and not active.is_rollback:
+            if active.champion is not None and active.champion.version == to.version:
+                self._command(active.id, CommandKind.ROLLBACK, reason)
+                return active.id
+            self._command(active.id, CommandKind.ABORT, reason)
+            self.run_until(active.id, "ended")
+        with self._lock:
+            present = self._deployed() or champion
+            if present is not None and present.version == to.version:
+                raise StateError(
+                    f"version {to.version} is the champion already",
+                    code="rollout.same-version",
+                    hint="there is nothing to return to",
+                )
+            strategy = Strategy(probation=0.0)
+            return self._begin(strategy, present, to, None, "rollback", reason)
+
+    def active(self) -> RolloutState | None:
+        """Return the rollout under way in this environment, None when there is none."""
+        record = self._journal.get(DEPLOYMENT, self._environment)
+        id = record.value.get("rollout") if record else ""
+        state = self.state(id) if id else None
+        return None if state is None or state.phase.ended else state
+
+    def state(self, rollout_id: str) -> RolloutState:
+        """Return where a rollout stands.
+
+        Raises:
+            StateError: ``rollout.not-found``.
+        """
+        record = self._journal.get(ROLLOUT, rollout_id)
+        if record is None:
+            raise StateError(
+                f"there is no rollout {rollout_id}",
+                code="rollout.not-found",
+                hint="`penstock rollout status` shows the newest one",
+            )
+        return RolloutState.from_dict(record.value)
+
+    def step(self, rollout_id: str, verdicts: Sequence[Verdict] = ()) -> RolloutState:
+        """Take one look and do what follows from it. Idempotent.
+
+        Args:
+            rollout_id: which.
+            verdicts: of others who watch the challenger, such as a monitor of its quality.
+
+        Raises:
+            StateError: what a person must change first (a port that is taken); retryable
+                trouble is kept in `RolloutState.trouble` and tried again by the next step.
+        """
+        return self._step(rollout_id, None, verdicts)
+
+    def run_until(
+        self,
+        rollout_id: str,
+        until: str = "probation",
+        *,
+        listener: Callable[[RolloutState], None] | None = None,
+    ) -> RolloutState:
+        """Step until the rollout has ended, or is promoted and on probation.
+
+        Args:
+            rollout_id: which.
+            until: ``probation``, ``paused`` (also stop when a person is waited for) or ``ended``.
+            listener: is told the state after every look.
+        """
+        while True:
+            state = self.step(rollout_id)
+            if listener is not None:
+                listener(state)
+            if state.phase.ended or (until != "ended" and _rests(state, until)):
+                return state
+            self._clock.sleep(_pace(state))
+
+    def pause(self, rollout_id: str, reason: str = "") -> RolloutState:
+        """Hold a rollout where it is; the analysis goes on and may still roll it back."""
+        return self._command(rollout_id, CommandKind.PAUSE, reason)
+
+    def resume(self, rollout_id: str, reason: str = "") -> RolloutState:
+        """Let a paused rollout go on."""
+        return self._command(rollout_id, CommandKind.RESUME, reason)
+
+    def promote(self, rollout_id: str, reason: str = "") -> RolloutState:
+        """Move all traffic to the challenger now; on probation, end the probation."""
+        return self._command(rollout_id, CommandKind.PROMOTE, reason)
+
+    def abort(self, rollout_id: str, reason: str = "") -> RolloutState:
+        """Return to the champion now."""
+        return self._command(rollout_id, CommandKind.ABORT, reason)
+
+    def _command(self, rollout_id: str, kind: CommandKind, reason: str) -> RolloutState:
+        return self._step(rollout_id, Command(kind, reason), ())
+
+    def _begin(
+        self,
+        strategy: Strategy,
+        champion: Bundle | None,
+        challenger: Bundle,
+        cause: int | None,
+        operation: str,
+        reason: str,
+    ) -> str:
+        active = self.active()
+        if active is not None:
+            same = active.challenger == challenger and active.operation == operation
+            if same and active.phase is not RolloutPhase.ROLLING_BACK:
+                return active.id
+            raise StateError(
+                f"rollout {active.id} of version {active.challenger.version} is under way",
+                code="rollout.under-way",
+                hint="wait for it, or `penstock rollout abort`",
+            )
+        now = self._clock.time()
+        observed = self._target.observe()
+        with self._journal.transaction() as tx:
+            record = tx.get(DEPLOYMENT, self._environment)
+            value = dict(record.value) if record else {}
+            number = int(value.get("rollouts", 0)) + 1
+            state = RolloutState(
+                id=f"{operation}-{number}",
+                model=challenger.model,
+                strategy=strategy,
+                champion=champion,
+                challenger=challenger,
+                operation=operation,
+                generation=max(int(value.get("generation", 0)), observed.generation) + 1,
+                started=now,
+                updated=now,
+                reason=reason,
+                words=f"starting version {challenger.version}",
+                cause=cause,
+            )
+            data = {
+                "from": champion.version if champion else None,
+                "to": challenger.version,
+                "operation": operation,
+                "reason": reason,
+            }
+            event = tx.append(Event(EventType.ROLLOUT_STARTED, state.id, data, cause))
+            state = replace(state, event=event.id)
+            tx.put(ROLLOUT, state.id, state.to_dict(), expected=0)
+            value |= {"rollout": state.id, "rollouts": number, "generation": state.generation}
+            tx.put(DEPLOYMENT, self._environment, value)
+        return state.id
+
+    def _step(
+        self, rollout_id: str, command: Command | None, verdicts: Sequence[Verdict]
+    ) -> RolloutState:
+        with self._lock:
+            record = self._journal.get(ROLLOUT, rollout_id)
+            state = self.state(rollout_id)
+            generation = record.generation if record else 0
+            if state.phase.ended and command is None:
+                return state
+            observed = self._target.observe()
+            now = self._clock.time()
+            state, effects = advance(state, observed, command, now, verdicts)
+            state = replace(state, trouble="")
+            state, generation = self._write(state, effects, generation)
+            return self._act(state, effects, generation)
+
+    def _write(
+        self, state: RolloutState, effects: Sequence[Effect], generation: int
+    ) -> tuple[RolloutState, int]:
+        """Write state and events in one transaction, before anything is done to the world."""
+        with self._journal.transaction() as tx:
+            for effect in effects:
+                if isinstance(effect, Record):
+                    cause = state.event or state.cause
+                    subject = effect.subject or state.id
+                    event = tx.append(Event(effect.type, subject, effect.data, cause))
+                    state = replace(state, event=event.id)
+            generation = tx.put(ROLLOUT, state.id, state.to_dict(), expected=generation)
+            self._put_deployment(tx, state)
+        return state, generation
+
+    def _put_deployment(self, tx: Transaction, state: RolloutState) -> None:
+        record = tx.get(DEPLOYMENT, self._environment)
+        value: dict[str, Any] = dict(record.value) if record else {}
+        changed = {**value, "generation": max(int(value.get("generation", 0)), state.generation)}
+        if state.phase.ended:
+            changed["rollout"] = ""
+        if state.phase.ended or state.phase is RolloutPhase.PROBATION:
+            version = table_of(state).champion
+            bundles = (state.champion, state.challenger)
+            kept = next((one for one in bundles if one and one.version == version), None)
+            changed["champion"] = kept.to_dict() if kept else None
+        if changed != value:
+            tx.put(DEPLOYMENT, self._environment, changed)
+
+    def _act(self, state: RolloutState, effects: Sequence[Effect], generation: int) -> RolloutState:
+        try:
+            for effect in effects:
+                if isinstance(effect, StartTarget):
+                    self._target.start()
+                elif isinstance(effect, ApplyTable):
+                    self._target.apply(effect.table)
+                elif isinstance(effect, Promote):
+                    self._registrar.promote(effect.version, effect.key, effect.reason)
+                    state, records = registered(state, effect.version)
+                    state, generation = self._write(state, records, generation)
+        except PenstockError as error:
+            if not error.retryable:
+                raise
+            state = replace(state, trouble=str(error))
+            self._write(state, (), generation)
+        return state
+
+    def _deployed(self) -> Bundle | None:
+        record = self._journal.get(DEPLOYMENT, self._environment)
+        champion = record.value.get("champion") if record else None
+        return Bundle.from_dict(champion) if champion else None
+
+
+def _rests(state: RolloutState, until: str) -> bool:
+    if state.phase is RolloutPhase.PROBATION:
+        return True
+    return until == "paused" and state.phase is RolloutPhase.PAUSED
+
+
+def _pace(state: RolloutState) -> float:
+    """Look often while something is about to change, and at the strategy's interval otherwise."""
+    quick = (RolloutPhase.STARTING, RolloutPhase.PROMOTING, RolloutPhase.ROLLING_BACK)
+    return min(0.05, state.strategy.interval) if state.phase in quick else state.strategy.interval
+
+
+def _event_id(cause: Event | int | None) -> int | None:
+    return cause.id if isinstance(cause, Event) else cause

@@ -1,0 +1,1 @@
+"""Targets: where bundles serve and traffic is split. Each has the four methods of `Target`."""
