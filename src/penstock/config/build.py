@@ -116,6 +116,10 @@ def _strategy(written: Rollout, sticky: str | None) -> domain.Strategy:
         probation=written.probation,
         sticky=sticky,
         freeze=written.freeze,
+        start_seconds=written.start_timeout,
+        early=written.early,
+        early_seconds=written.early_after,
+        probation_percent=written.probation_sample,
     )
 
 
@@ -123,14 +127,16 @@ def _step(step: Step, around: Rollout) -> domain.Step:
     if step.pause:
         return domain.Step(domain.StepKind.PAUSE)
     kind = domain.StepKind.SHADOW if step.shadow else domain.StepKind.WEIGHT
-    last = step.weight == 100
+    weight = step.weight or 0.0
+    first, many = domain.DEFAULT_STEPS[1], domain.DEFAULT_STEPS[2]
+    usual = domain.Step(kind) if weight == 100 else many if weight >= 20 else first
     hold = step.hold if step.hold is not None else around.hold
     least = step.min_requests if step.min_requests is not None else around.min_requests
     return domain.Step(
         kind,
-        step.weight or 0.0,
-        hold if hold is not None else (0.0 if last else _SHADOW.seconds),
-        least if least is not None else (0 if last else _SHADOW.min_requests),
+        weight,
+        hold if hold is not None and weight < 100 else usual.seconds,
+        least if least is not None and weight < 100 else usual.min_requests,
     )
 
 

@@ -12,7 +12,7 @@ from penstock.config.settings import Settings
 from penstock.domain.rollout import Strategy
 from penstock.errors import Span
 
-FORMAT = 1
+FORMAT = 2
 """Raised whenever the shape of settings changes."""
 _FILE = "settings.json"
 _SPAN_FILE = "penstock.yaml"

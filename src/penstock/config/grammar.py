@@ -64,13 +64,9 @@ Texts = Annotated[
 ]
 Policy = Literal["block", "warn", "off"]
 Sticky = Annotated[Text, Field(pattern=r"^(header|field):\S+$")]
-Freeze = Annotated[
-    Text,
-    Field(
-        pattern=r"^((Mon|Tue|Wed|Thu|Fri|Sat|Sun) )?[0-2]?[0-9]:[0-5][0-9]-"
-        r"((Mon|Tue|Wed|Thu|Fri|Sat|Sun) )?[0-2]?[0-9]:[0-5][0-9]$"
-    ),
-]
+_CLOCK = "([01]?[0-9]|2[0-4]):[0-5][0-9]"
+_DAY = "(Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
+Freeze = Annotated[Text, Field(pattern=f"^({_DAY} {_CLOCK}-{_DAY} {_CLOCK}|{_CLOCK}-{_CLOCK})$")]
 
 
 class Section(BaseModel):

@@ -36,6 +36,10 @@ _BOUNDS = {
 }
 _PATTERNS = {
     "name": ("a name of letters, digits, `-` and `_`", "such as `flight-delay`"),
+    "adaptivity": (
+        "an adaptivity",
+        "write none, firstChange, full or passes(N), such as passes(5)",
+    ),
     "sticky": ("a sticky key", "write `header:NAME` or `field:NAME`"),
     "freeze": ("a span of time", "write `Fri 16:00-Mon 08:00` or `22:00-06:00`"),
     "quiet_hours": ("a span of time", "write `22:00-06:00`"),

@@ -99,12 +99,20 @@ class Gates(Section):
     """Chance that all verdicts of one test set are right."""
     mode: Literal["fp-free", "fn-free"] = "fp-free"
     """`fp-free`: what passes is good; `fn-free`: what fails is bad."""
-    adaptivity: Literal["none", "first-change", "full"] = "none"
-    """Who sees the verdicts: nobody, the first failure only, or everybody at once."""
+    adaptivity: Annotated[
+        str, Field(pattern=r"^(none|firstChange|full|passes\([1-9][0-9]*\))$")
+    ] = "none"
+    """Who learns of verdicts: `none`, `firstChange`, `full`, or at most N passes: `passes(N)`."""
     steps: Annotated[Whole, Field(ge=1)] = GateSettings.steps
     """How many commits one test set may judge."""
     slices: Texts = ()
     """`column` or `column=value`: each condition must hold on these rows, too."""
+    min_rows: Annotated[Whole, Field(ge=1)] = GateSettings.min_rows
+    """Slices with fewer rows are put together as `other`."""
+    max_slices: Annotated[Whole, Field(ge=1)] = GateSettings.max_slices
+    """More values of a column than this are an error."""
+    clip: dict[str, Number] = Field(default_factory=dict)
+    """Metric and the level at which its unbounded loss is cut off."""
     scan: Policy = "block"
     """Code hidden in a model file."""
     signature: Policy = "block"
@@ -115,7 +123,7 @@ class Gates(Section):
     """Time for evaluating one model."""
     memory: Size = GateSettings.memory_mb * 1_000_000
     """Memory for evaluating one model."""
-    data: DataGates = DataGates()
+    data: DataGates = Field(default_factory=DataGates)
     """Tests of the data."""
 
     @classmethod
@@ -177,7 +185,7 @@ class Written(Section):
     """The model: where the pipeline leaves it and on what it is judged."""
     tests: dict[str, Tests] = Field(default_factory=dict)
     """Tests by stage of dvc.yaml."""
-    gates: Gates = Gates()
+    gates: Gates = Field(default_factory=Gates)
     """What a candidate must meet."""
     serve: Serve = Serve()
     """How a bundle answers requests."""

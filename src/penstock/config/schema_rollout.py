@@ -30,15 +30,17 @@ class Step(Section):
     pause: StrictBool = False
     """Wait for a person."""
     hold: Duration | None = None
-    """Least time to hold the step."""
+    """Least time to hold the step: 2s where it is not said."""
     min_requests: Annotated[Whole, Field(ge=0)] | None = None
-    """Least number of the challenger's requests to have seen."""
+    """Least number of the challenger's requests to have seen: 50, from 20% up 200."""
 
     @classmethod
     def lengthen(cls, value: Any) -> Any:
         """Return the long form of `shadow`, `pause` or a weight."""
-        if value in ("shadow", "pause"):
+        if isinstance(value, str) and value in ("shadow", "pause"):
             return {value: True}
+        if isinstance(value, dict) and isinstance(value.get("shadow"), dict):
+            return {**value, **value["shadow"], "shadow": True}
         if isinstance(value, str) and not value[:1].isdigit():
             hint = "a step is `shadow`, `pause` or a weight such as `5%`"
             raise PydanticCustomError(
@@ -83,6 +85,10 @@ class Analysed(Section):
     """Share of the error budget alpha, relative to the other rules."""
     on_alarm: Literal["rollback", "warn"] = "rollback"
     """What an alarm does."""
+    slack: Duration = 0.005
+    """tail: how much slower a request may be in any case."""
+    harmless: Share = 0.01
+    """rate: a rate below this is evidence for an early promotion."""
 
 
 class Rollout(Section):
@@ -108,6 +114,14 @@ class Rollout(Section):
     """Longest duration of a rollout."""
     probation: Duration = 600.0
     """How long the previous champion stays warm after a promotion."""
+    start_timeout: Duration = 180.0
+    """Longest time for the challenger to become ready."""
+    early: StrictBool = True
+    """Whether evidence that the challenger is no worse ends the waiting."""
+    early_after: Duration = 10.0
+    """Least time with real traffic before that."""
+    probation_sample: Percent = 25.0
+    """Percent of requests that the previous champion also sees, unanswered, during probation."""
     freeze: Annotated[tuple[Freeze, ...], BeforeValidator(listed)] = ()
     """When nothing moves forward: `Fri 16:00-Mon 08:00`, in local time."""
 

@@ -107,9 +107,12 @@ class GateSettings:
         conditions: in order.
         reliability: chance that no verdict of a test set is wrong.
         mode: ``fp-free``: a pass is right with that chance; ``fn-free``: a fail is.
-        adaptivity: ``none``, ``first-change`` or ``full``: who sees the verdicts.
+        adaptivity: ``none``, ``firstChange``, ``full`` or ``passes(N)``: who learns of verdicts.
         steps: how many commits one test set may judge.
         slices: columns, or ``column=value``, that each condition is also put to.
+        min_rows: slices with fewer rows are put together.
+        max_slices: more values of a column than this are an error.
+        clip: metric -> level at which its unbounded loss is cut off.
         scan: ``block``, ``warn`` or ``off``: code hidden in a model file.
         signature: ``block``, ``warn`` or ``off``: a signature that breaks the champion's callers.
         training: ``block``, ``warn`` or ``off``: the built-in integration test of training.
@@ -124,6 +127,9 @@ class GateSettings:
     adaptivity: str = "none"
     steps: int = 32
     slices: tuple[str, ...] = ()
+    min_rows: int = 1
+    max_slices: int = 1000
+    clip: dict[str, float] = field(default_factory=dict)
     scan: str = "block"
     signature: str = "block"
     training: str = "off"
@@ -333,7 +339,7 @@ class Settings:
     root: Path
     model: ModelSettings
     tests: tuple[StageTestSetting, ...] = ()
-    gates: GateSettings = GateSettings()
+    gates: GateSettings = field(default_factory=GateSettings)
     serve: ServeSettings = ServeSettings()
     rollout: Strategy = _STRATEGY
     registry: RegistrySettings = RegistrySettings()
