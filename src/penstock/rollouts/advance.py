@@ -62,7 +62,8 @@ def analyse(
     )
     real = state.weight > 0.0
     verdicts = analysis.look(observed.counters, stage=stage_of(state), real=real)
-    counted = analysis.fresh if in_force(state, observed) else 0
+    fresh = analysis.fresh.real if real else analysis.fresh.requests
+    counted = fresh if in_force(state, observed) else 0
     state = replace(
         state,
         analysis=analysis.to_dict(),

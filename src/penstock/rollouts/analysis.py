@@ -31,6 +31,12 @@ class Analysis:
         champion: version that it is compared with.
         challenger: version that is judged.
         item: what `to_dict` wrote, None for a beginning.
+
+    Attributes:
+        requests, errors: of the challenger so far.
+        control_requests: of the champion so far.
+        fresh: what the last look saw of the challenger.
+        rules: evidence per rule.
     """
 
     def __init__(
@@ -48,7 +54,7 @@ class Analysis:
         self.requests: int = int(item.get("requests", 0))
         self.errors: int = int(item.get("errors", 0))
         self.control_requests: int = int(item.get("control_requests", 0))
-        self.fresh: int = 0
+        self.fresh = Tally()
         rules = item.get("rules", {})
         self.rules = [
             RuleEvidence.from_dict(rule, rules[rule.name])
@@ -80,7 +86,7 @@ class Analysis:
         tallies = self._counting.take(counters)
         challenger = tallies.get(self._challenger, Tally())
         champion = tallies.get(self._champion, Tally())
-        self.fresh = challenger.requests
+        self.fresh = challenger
         self.requests += challenger.requests
         self.errors += challenger.errors
         self.control_requests += champion.requests

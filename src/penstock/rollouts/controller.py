@@ -17,7 +17,7 @@ from penstock.domain.event import Event, EventType
 from penstock.domain.rollout import RolloutPhase, Strategy
 from penstock.domain.verdict import Verdict
 from penstock.domain.version import Bundle
-from penstock.errors import PenstockError, StateError
+from penstock.errors import PenstockError, StateError, UnavailableError
 from penstock.journal import Journal, Transaction
 from penstock.rollouts.advance import advance
 from penstock.rollouts.interface import Clock, Registrar, Target
@@ -38,6 +38,9 @@ from penstock.rollouts.strategy import parse_window, table_of
 ROLLOUT = "rollout"
 DEPLOYMENT = "deployment"
 """Kind of the record that says what serves in an environment and which rollout is moving it."""
+
+_PATIENCE = 30.0
+"""Seconds that a return may take beyond the start of a version."""
 
 
 class SystemClock:
@@ -61,6 +64,7 @@ class Controller:
         registrar: alias and release tag.
         clock: time; the machine's own by default.
         environment: name of what the target serves; one rollout at a time moves it.
+        replicas: worker processes per version.
     """
 
     def __init__(
@@ -71,12 +75,14 @@ class Controller:
         clock: Clock | None = None,
         *,
         environment: str = "production",
+        replicas: int = 1,
     ) -> None:
         self._journal = journal
         self._target = target
         self._registrar = registrar
         self._clock = clock or SystemClock()
         self._environment = environment
+        self._replicas = replicas
         self._lock = Lock(journal.path.with_name(f"rollout-{environment}.lock"))
 
     def start(
@@ -105,8 +111,10 @@ class Controller:
         with self._lock:
             return self._begin(strategy, champion, challenger, _event_id(cause), "rollout", "")
 
-    def rollback(self, to: Bundle, reason: str, *, champion: Bundle | None = None) -> str:
-        """Begin the return to a version; the same path as a rollout's own, and as crash-safe.
+    def rollback(
+        self, to: Bundle, reason: str = "", *, champion: Bundle | None = None
+    ) -> RolloutState:
+        """Return to a version: the same path as a rollout's own return, and as crash-safe.
 
         A rollout that is under way is ended first: if it came from that version, by its own
         return (instantly, as the version is still warm); if not, by aborting it.
@@ -117,15 +125,22 @@ class Controller:
             champion: what serves now, when the journal does not know.
 
         Returns:
-            The id of the rollout to follow with `step` or `run_until`.
+            The state at its end; ``aborted`` when the version could not be started, and what
+            serves now goes on serving.
+
+        Raises:
+            StateError: ``rollout.same-version``.
+            UnavailableError: ``rollout.unfinished`` when target or registry cannot be reached;
+                it is recorded, and every later `step` tries to finish it.
         """
         active = self.active()
-        if active is not None and not active.is_rollback:
-            if active.champion is not None and active.champion.version == to.version:
-                self._command(active.id, CommandKind.ROLLBACK, reason)
-                return active.id
-            self._command(active.id, CommandKind.ABORT, reason)
-            self.run_until(active.id, "ended")
+        under_way = self.state(active) if active else None
+        if under_way is not None and not under_way.is_rollback:
+            previous = under_way.champion
+            if previous is not None and previous.version == to.version:
+                return self._finish(self._command(under_way.id, CommandKind.ROLLBACK, reason))
+            if previous is not None or not under_way.touched:
+                self.abort(under_way.id, reason)
         with self._lock:
             present = self._deployed() or champion
             if present is not None and present.version == to.version:
@@ -135,14 +150,14 @@ class Controller:
                     hint="there is nothing to return to",
                 )
             strategy = Strategy(probation=0.0)
-            return self._begin(strategy, present, to, None, "rollback", reason)
+            id = self._begin(strategy, present, to, None, "rollback", reason)
+        return self._finish(self.state(id))
 
-    def active(self) -> RolloutState | None:
-        """Return the rollout under way in this environment, None when there is none."""
+    def active(self) -> str | None:
+        """Return the id of the rollout under way in this environment, None for none."""
         record = self._journal.get(DEPLOYMENT, self._environment)
-        id = record.value.get("rollout") if record else ""
-        state = self.state(id) if id else None
-        return None if state is None or state.phase.ended else state
+        id = str(record.value.get("rollout", "")) if record else ""
+        return id if id and not self.state(id).phase.ended else None
 
     def state(self, rollout_id: str) -> RolloutState:
         """Return where a rollout stands.
@@ -207,8 +222,28 @@ class Controller:
         return self._command(rollout_id, CommandKind.PROMOTE, reason)
 
     def abort(self, rollout_id: str, reason: str = "") -> RolloutState:
-        """Return to the champion now."""
-        return self._command(rollout_id, CommandKind.ABORT, reason)
+        """Return to the champion now, and see it through.
+
+        Raises:
+            StateError: ``rollout.ended``, or ``rollout.not-now`` for a first deployment.
+            UnavailableError: ``rollout.unfinished``, as for `rollback`.
+        """
+        return self._finish(self._command(rollout_id, CommandKind.ABORT, reason))
+
+    def _finish(self, state: RolloutState) -> RolloutState:
+        """Step until a return has ended, and say so if the world does not let it."""
+        patience = state.strategy.start_seconds + _PATIENCE
+        begun = self._clock.time()
+        while not state.phase.ended:
+            if self._clock.time() - begun > patience:
+                raise UnavailableError(
+                    f"{state.id} has not ended yet: {state.trouble or state.words}",
+                    code="rollout.unfinished",
+                    hint="it is recorded: `penstock rollout run` carries on",
+                )
+            self._clock.sleep(_pace(state))
+            state = self.step(state.id)
+        return state
 
     def _command(self, rollout_id: str, kind: CommandKind, reason: str) -> RolloutState:
         return self._step(rollout_id, Command(kind, reason), ())
@@ -222,8 +257,9 @@ class Controller:
         operation: str,
         reason: str,
     ) -> str:
-        active = self.active()
-        if active is not None:
+        under_way = self.active()
+        if under_way is not None:
+            active = self.state(under_way)
             same = active.challenger == challenger and active.operation == operation
             if same and active.phase is not RolloutPhase.ROLLING_BACK:
                 return active.id
@@ -244,6 +280,7 @@ class Controller:
                 strategy=strategy,
                 champion=champion,
                 challenger=challenger,
+                replicas=self._replicas,
                 operation=operation,
                 generation=max(int(value.get("generation", 0)), observed.generation) + 1,
                 started=now,

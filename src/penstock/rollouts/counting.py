@@ -22,6 +22,7 @@ class Tally:
 
     Attributes:
         requests, errors: as in `Counters`.
+        real: requests whose answers reached a client.
         latency: requests per bucket of `LATENCY_BOUNDS`.
         predictions: requests per bin of the prediction.
         compared, differed: pairs of answers to the same request; those unequal.
@@ -30,6 +31,7 @@ class Tally:
 
     requests: int = 0
     errors: int = 0
+    real: int = 0
     latency: list[int] = field(default_factory=lambda: [0] * _BUCKETS)
     predictions: dict[str, int] = field(default_factory=dict)
     compared: int = 0
@@ -38,7 +40,9 @@ class Tally:
 
     def add(self, new: Counters, old: Counters | None) -> None:
         """Add the difference of two cumulative counters; `old` is None for "from zero"."""
-        self.requests += new.requests - (old.requests if old else 0)
+        requests = new.requests - (old.requests if old else 0)
+        self.requests += requests
+        self.real += requests if new.role != "shadow" else 0
         self.errors += new.errors - (old.errors if old else 0)
         self.compared += new.compared - (old.compared if old else 0)
         self.differed += new.differed - (old.differed if old else 0)

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from penstock.domain.event import EventType
-from penstock.domain.rollout import RolloutPhase, StepKind, StrategyKind
+from penstock.domain.rollout import RolloutPhase, Step, StepKind, StrategyKind
 from penstock.domain.traffic import TargetStatus
 from penstock.domain.verdict import Outcome, Verdict
 from penstock.rollouts.analysis import worst_alarm
@@ -48,6 +48,8 @@ _LONGEST_GAP = 5.0
 """Seconds that may pass for time under observation between two looks, at least ..."""
 _LONGEST_LOOKS = 10.0
 """... and as a multiple of the strategy's interval."""
+_PATIENCE = 10.0
+"""Seconds that a step may wait for requests before it is said to be held."""
 
 
 def decide(
@@ -176,7 +178,7 @@ def _step(
 ) -> Decision:
     steps = effective_steps(state.strategy)
     step = steps[state.step]
-    place = "shadow" if step.kind is StepKind.SHADOW else f"{step.weight:g} %"
+    place = _place(step)
     if not _both_ready(state, observed):
         return replace(state, words=f"{place}: waiting until both versions are ready"), ()
     window = frozen(state.strategy, now)
@@ -192,17 +194,23 @@ def _step(
         if _undecided(state, verdicts):
             return _wait_for_metric(state, place, verdicts)
         return enter(state, state.step + 1, f"{place}: {_passed_words(state)}")
-    return _wait(state, place, missing, left)
+    return _wait(state, step, missing, left)
 
 
-def _wait(state: RolloutState, place: str, missing: int, left: float) -> Decision:
+def _place(step: Step) -> str:
+    return "shadow" if step.kind is StepKind.SHADOW else f"{step.weight:g} %"
+
+
+def _wait(state: RolloutState, step: Step, missing: int, left: float) -> Decision:
+    place = _place(step)
     wishes = [f"{left:.0f} s" if left >= 1 else "a moment"] if left > 0 else []
     wishes += [f"about {missing:,} more requests"] if missing > 0 else []
     if not wishes:
         wishes = ["requests at the champion to compare with"]
     words = f"{place}: needs {' and '.join(wishes)}"
     state = replace(state, words=words, needs=max(missing, 0) or None)
-    return hold(state, words) if left <= 0 else (state, ())
+    late = -left > max(step.seconds, _PATIENCE)
+    return hold(state, words) if late else (state, ())
 
 
 def _wait_for_metric(state: RolloutState, place: str, verdicts: Sequence[Verdict]) -> Decision:

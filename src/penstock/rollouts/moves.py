@@ -42,6 +42,8 @@ def enter(state: RolloutState, index: int, words: str) -> _Move:
         state = replace(state, phase=RolloutPhase.PAUSED, step=index, words=said, needs=None)
         return state, (Record(EventType.ROLLOUT_HELD, {**data, "words": said}),)
     shadow = step.kind is StepKind.SHADOW
+    passed = effective_steps(state.strategy)[:index]
+    mirror = state.strategy.mirror and any(one.kind is StepKind.SHADOW for one in passed)
     weight = 0.0 if shadow else step.weight
     place = "shadow" if shadow else f"{weight:g} %"
     state = move(
@@ -49,7 +51,7 @@ def enter(state: RolloutState, index: int, words: str) -> _Move:
         RolloutPhase.STEPPING,
         step=index,
         weight=weight,
-        shadow=shadow,
+        shadow=shadow or mirror,
         words=f"{place}: begun",
     )
     data = {**data, "weight": weight, "shadow": shadow}

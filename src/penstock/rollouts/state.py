@@ -79,6 +79,7 @@ class RolloutState:
     Attributes:
         id: of the rollout.
         model: name of the model.
+        replicas: worker processes per version.
         operation: ``rollout``, or ``rollback`` for a return to an earlier version.
         strategy: as declared.
         champion: holds the traffic when the rollout starts, None before the first deployment.
@@ -114,6 +115,7 @@ class RolloutState:
     strategy: Strategy
     champion: Bundle | None
     challenger: Bundle
+    replicas: int = 1
     operation: str = "rollout"
     phase: RolloutPhase = RolloutPhase.STARTING
     step: int = -1

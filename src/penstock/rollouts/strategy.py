@@ -65,6 +65,7 @@ def table_of(state: RolloutState) -> TrafficTable:
     table = TrafficTable(
         generation=state.generation,
         sticky=state.strategy.sticky,
+        replicas=state.replicas,
         salt=state.id,
         rollout_id=state.id,
     )
