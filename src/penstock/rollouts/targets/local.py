@@ -30,12 +30,12 @@ class LocalTarget:
     """Serves through a gateway process of this machine.
 
     Args:
+        client: speaks to the gateway's control socket.
         starter: starts a gateway that is not running, and returns when it answers; called again
             after a crash of the gateway.
-        client: speaks to the gateway's control socket.
     """
 
-    def __init__(self, starter: Callable[[], object], client: Client) -> None:
+    def __init__(self, client: Client, starter: Callable[[], object]) -> None:
         self._client = client
         self._starter = starter
 
