@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -277,9 +279,26 @@ class Project:
         from penstock.registry import ReleaseRegistrar
         from penstock.rollouts import Controller, LocalTarget
 
-        target = LocalTarget(self.start_gateway, self.client())
+        target = LocalTarget(self.client(), self.start_gateway)
         registrar = ReleaseRegistrar(self.registry, self.root, self.model)
         return Controller(self.journal, target, registrar)
+
+    def drive_in_background(self, rollout_id: str) -> None:
+        """Let a process of its own move a rollout forward until it has ended.
+
+        Two that drive the same rollout do no harm: each step holds the rollout's lock.
+        """
+        log = self.root / STATE / "logs" / f"{rollout_id}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        words = [sys.executable, "-m", "penstock", "rollout", "drive", rollout_id]
+        with log.open("ab") as out:
+            subprocess.Popen(
+                [*words, "--project", str(self.root)],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+            )
 
     def table(self) -> TrafficTable:
         """Return the traffic table that gives everything to the champion.

@@ -15,97 +15,19 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 from penstock import pipeline
 from penstock.assembly import Project
 from penstock.domain.event import Event, EventType
 from penstock.domain.rollout import RolloutPhase
-from penstock.domain.run import Candidate, Run, RunOutcome
+from penstock.domain.run import Candidate, Run
 from penstock.domain.verdict import Verdict
 from penstock.domain.version import ModelVersion
 from penstock.errors import StateError
 from penstock.journal import RunRecorder, record_judgement
-
-
-@dataclass(frozen=True, slots=True)
-class Wishes:
-    """What a person, or a trigger, asks of one walk through the loop.
-
-    Attributes:
-        targets: stages to run, with what they depend on; none is all.
-        jobs: stages at a time, None for the number of cores.
-        force: run stages even if nothing changed.
-        keep_going: finish what does not depend on a failed stage.
-        pull, push: fetch missing inputs from the remote; send outputs to it.
-        commit: run this revision in a worktree of its own, None for the work tree in hand.
-        allow_dirty: register a model made from changes that no commit holds.
-        deploy: roll out what was registered.
-        wait: stay until the rollout has ended.
-        reason: why, for the journal.
-        cause: id of the event that asked, None for a person.
-    """
-
-    targets: tuple[str, ...] = ()
-    jobs: int | None = None
-    force: bool = False
-    keep_going: bool = False
-    pull: bool = False
-    push: bool = False
-    commit: str | None = None
-    allow_dirty: bool = False
-    deploy: bool = False
-    wait: bool = True
-    reason: str = "asked for"
-    cause: int | None = None
-
-
-@dataclass(slots=True)
-class Walk:
-    """What one walk through the loop has come to.
-
-    Attributes:
-        base: directory that the pipeline ran in: the project, or the worktree of a commit.
-        new: whether anything was done that had not been done before.
-        note: why the walk ended before its end, in words.
-    """
-
-    wishes: Wishes
-    base: Path
-    run: Run | None = None
-    candidate: Candidate | None = None
-    verdicts: tuple[Verdict, ...] = ()
-    version: ModelVersion | None = None
-    rollout: dict[str, Any] | None = None
-    new: bool = False
-    note: str = ""
-
-    @property
-    def failed(self) -> bool:
-        """Whether the pipeline itself did not get through."""
-        return self.run is not None and self.run.outcome is not RunOutcome.SUCCEEDED
-
-    @property
-    def refused(self) -> bool:
-        """Whether the answer is no: a gate stopped the candidate, or the rollout went back."""
-        phase = (self.rollout or {}).get("phase")
-        back = phase in (RolloutPhase.ROLLED_BACK, RolloutPhase.ABORTED)
-        return back or any(one.stops for one in self.verdicts)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values."""
-        return {
-            "outcome": "failed" if self.failed else "refused" if self.refused else "done",
-            "new": self.new,
-            "note": self.note,
-            "run": self.run.to_dict() if self.run else None,
-            "candidate": self.candidate.to_dict() if self.candidate else None,
-            "verdicts": [one.to_dict() for one in self.verdicts],
-            "version": self.version.to_dict() if self.version else None,
-            "rollout": self.rollout,
-        }
+from penstock.walk import Walk, Wishes
 
 
 class Loop:
@@ -150,8 +72,9 @@ class Loop:
         walk = Walk(wishes, self.project.root)
         controller = self.project.controller()
         active = controller.active()
-        if active is not None and version is None:
-            walk.rollout = controller.abort(active, wishes.reason).to_dict()
+        if active is not None and active.phase is not RolloutPhase.PROBATION and version is None:
+            controller.abort(active.id, wishes.reason)
+            walk.rollout = controller.run_until(active.id, "ended").to_dict()
             return walk
         walk.version = self.project.version(version) if version else self.project.previous()
         if walk.version is None:
@@ -161,7 +84,10 @@ class Loop:
                 hint="name a version: `penstock rollback --to N`; `penstock history` shows them",
             )
         bundle = packaging.pack(walk.version, self.project.root)
-        walk.rollout = controller.rollback(bundle, wishes.reason).to_dict()
+        champion = self.project.champion()
+        holder = packaging.pack(champion, self.project.root) if champion else None
+        rollout_id = controller.rollback(bundle, wishes.reason, champion=holder)
+        walk.rollout = controller.run_until(rollout_id, "ended").to_dict()
         return walk
 
     def follow(self, walk: Walk, event: Event | None) -> None:
@@ -216,7 +142,7 @@ class Loop:
         run = self.journal.get("run", known.value["run_id"]) if known else None
         if record is None or run is None:
             return None
-        walk.run = Run.from_dict(run.value)
+        walk.run = replace(Run.from_dict(run.value), revision=walk.run.revision)
         walk.candidate = Candidate.from_dict(record.value["candidate"])
         walk.verdicts = tuple(Verdict.from_dict(one) for one in record.value["verdicts"])
         passed = record.value["outcome"] == "passed"
@@ -299,13 +225,20 @@ class Loop:
         challenger = packaging.pack(walk.version, self.project.root)
         holder = packaging.pack(champion, self.project.root) if champion else None
         controller = self.project.controller()
+        active = controller.active()
+        if active is not None and active.phase is RolloutPhase.PROBATION:
+            controller.promote(active.id, f"version {challenger.version} is to be rolled out")
         rollout_id = controller.start(
             self.project.settings.rollout, holder, challenger, cause=event.id or None
         )
-        state = (
-            controller.run_until(rollout_id) if walk.wishes.wait else controller.step(rollout_id)
-        )
-        walk.rollout, walk.new = state.to_dict(), True
+        walk.new = True
+        if walk.wishes.wait:
+            state = controller.run_until(rollout_id, "paused", listener=walk.wishes.listener)
+        else:
+            state = controller.step(rollout_id)
+        walk.rollout = state.to_dict()
+        if not state.phase.ended:
+            self.project.drive_in_background(rollout_id)
         return None
 
 

@@ -152,13 +152,9 @@ class Digests:
         made = _digest(paths, [found.numbers[4 * at] for at in unknown])
         stamps = bytearray(packed)
         settled = True
-        for at, path, md5 in zip(unknown, paths, made, strict=True):
+        for at, md5 in zip(unknown, made, strict=True):
             digests[at] = md5
-            stamp = found.stamp(at)
-            after = Stamp.of(_regular(path))
-            if after != stamp:
-                raise _changing(path)
-            if not stamp.settled(now):
+            if not found.stamp(at).settled(now):
                 stamps[at * STAMP_BYTES : (at + 1) * STAMP_BYTES] = bytes(STAMP_BYTES)
                 settled = False
         files = dict(zip(found.names, digests, strict=True))

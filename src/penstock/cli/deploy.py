@@ -35,7 +35,8 @@ def deploy(project: Path, version: str | None, wait: bool, reason: str) -> int:
     """
     from penstock.assembly import Project
     from penstock.cli.run import finish
-    from penstock.loop import Loop, Wishes
+    from penstock.loop import Loop
+    from penstock.walk import Wishes
 
     with Project.open(project) as opened:
         walk = Loop(opened).deploy(version, Wishes(deploy=True, reason=reason, wait=wait))
@@ -59,7 +60,8 @@ def rollback(project: Path, version: str | None, reason: str) -> int:
       penstock rollback --to 3
     """
     from penstock.assembly import Project
-    from penstock.loop import Loop, Wishes
+    from penstock.loop import Loop
+    from penstock.walk import Wishes
 
     with Project.open(project) as opened:
         walk = Loop(opened).roll_back(version, Wishes(reason=reason))

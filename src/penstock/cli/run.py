@@ -41,7 +41,8 @@ def run(project: Path, targets: tuple[str, ...], **chosen: Any) -> int:
     """
     from penstock.assembly import Project
     from penstock.cli.progress import ProgressView
-    from penstock.loop import Loop, Wishes
+    from penstock.loop import Loop
+    from penstock.walk import Wishes
 
     wishes = Wishes(targets=targets, **chosen)
     with Project.open(project) as opened, ProgressView(quiet=output.wants_json()) as view:

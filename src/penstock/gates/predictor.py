@@ -59,7 +59,7 @@ def _answer(request: dict[str, Any]) -> None:
     facts.update(_latency(model, frame, request["latency_requests"], request["latency_seconds"]))
     facts["memory"] = float(loaded + max(0, _resident() - grown))
     before = time.perf_counter()
-    arrays = _predict(model, frame, target, request["batch_rows"], request.get("task"))
+    arrays = answers(model, frame, target, batch=request["batch_rows"], task=request.get("task"))
     facts["predict_seconds"] = time.perf_counter() - before
     facts["nonfinite"] = sum(
         int(np.count_nonzero(~np.isfinite(one)))
@@ -112,23 +112,41 @@ def _latency(model: LoadedModel, frame: Any, requests: int, seconds: float) -> d
     return {"latency_p50": float(p50), "latency_p99": float(p99), "latency_n": len(taken)}
 
 
-def _predict(model: LoadedModel, frame: Any, target: Any, batch: int, task: str | None) -> Any:
+def answers(
+    model: LoadedModel, frame: Any, target: Any, *, batch: int, task: str | None = None
+) -> dict[str, Any]:
+    """Return what a model says about rows, as the arrays of `Predictions`.
+
+    Args:
+        model: that answers.
+        frame: the rows, without the target.
+        target: the true answers, which tell which classes there are; None when not known.
+        batch: rows asked at once.
+        task: as of `Predictions`; None is found out.
+
+    Raises:
+        KeyError: the rows lack a column that the model wants.
+        ValueError: the model gives another number of answers than there are rows.
+    """
     import numpy as np
 
-    answers, scores = [], []
+    frame = _inputs(frame, model)
+    parts, scores = [], []
     for start in range(0, len(frame), batch):
         rows = frame.iloc[start : start + batch]
-        answers.append(_plain(model.predict(rows)))
-        if len(answers[-1]) != len(rows):
-            raise ValueError(f"the model answered {len(answers[-1])} rows for {len(rows)}")
+        parts.append(_plain(model.predict(rows)))
+        if len(parts[-1]) != len(rows):
+            raise ValueError(f"the model answered {len(parts[-1])} rows for {len(rows)}")
         if model.proba is not None:
             scores.append(np.asarray(model.proba(rows), dtype=np.float64))
-    answer = np.concatenate(answers)
+    answer = np.concatenate(parts)
     proba = np.concatenate(scores) if scores else None
     return _shape(model, answer, proba, target, task)
 
 
-def _shape(model: LoadedModel, answer: Any, proba: Any, target: Any, task: str | None) -> Any:
+def _shape(
+    model: LoadedModel, answer: Any, proba: Any, target: Any, task: str | None
+) -> dict[str, Any]:
     """Turn what the model said into labels, scores and classes."""
     import numpy as np
 
@@ -148,7 +166,7 @@ def _shape(model: LoadedModel, answer: Any, proba: Any, target: Any, task: str |
     return _from_answer(answer, known, certain=wanted == "classifier")
 
 
-def _from_answer(answer: Any, known: Any, *, certain: bool) -> Any:
+def _from_answer(answer: Any, known: Any, *, certain: bool) -> dict[str, Any]:
     """Read classes and probabilities out of a single answer per row."""
     import numpy as np
 

@@ -1,0 +1,200 @@
+"""The gateway process: listens, supervises workers, takes orders on its control socket."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import secrets
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from penstock.domain.traffic import TargetStatus, TrafficTable
+from penstock.errors import StateError
+from penstock.gateway import durable, places
+from penstock.gateway.control import LIMIT, Control
+from penstock.gateway.fleet import Fleet
+from penstock.gateway.http import Connection
+from penstock.gateway.options import GatewayOptions
+from penstock.gateway.plane import Plane
+from penstock.gateway.routes import Routes
+from penstock.gateway.sticky import Sticky
+
+TICK = 0.1
+"""Seconds between two looks at time-outs."""
+
+
+class App:
+    """One gateway.
+
+    Args:
+        state: directory of its state; one gateway at a time.
+        options: how it serves.
+    """
+
+    def __init__(self, state: Path, options: GatewayOptions) -> None:
+        self.state = state
+        self.options = options
+        self.url = ""
+        self._stopping = asyncio.Event()
+        self._fleet = Fleet(state, options)
+        self._plane = Plane(self._fleet, options, epoch=secrets.token_hex(8))
+        self._routes = Routes(self._plane)
+        self._applying = asyncio.Lock()
+        self._generation = -1
+
+    async def run(self, listener: socket.socket) -> None:
+        """Serve on `listener` until told to stop."""
+        loop = asyncio.get_running_loop()
+        for one in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(one, self._stopping.set)
+        host, port = listener.getsockname()[:2]
+        self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        table = durable.read_table(self.state)
+        self._take(table)
+        server = await loop.create_server(lambda: Connection(self._plane), sock=listener)
+        control = Control({"status": self._status, "apply": self._apply, "stop": self._stop})
+        orders = await asyncio.start_unix_server(
+            control.serve, sock=places.listen(self.state / places.SOCKET), limit=LIMIT
+        )
+        self._record()
+        ticking = loop.create_task(self._tick())
+        await self._stopping.wait()
+        orders.close()
+        (self.state / places.SOCKET).unlink(missing_ok=True)
+        server.close()
+        await self._farewell()
+        ticking.cancel()
+
+    async def _farewell(self) -> None:
+        """Finish what is in flight, close connections properly, end the workers."""
+        for connection in list(self._plane.connections):
+            connection.close_when_done()
+        await self._fleet.drain()
+        deadline = time.monotonic() + 2.0
+        while self._plane.connections and time.monotonic() < deadline:
+            await asyncio.sleep(0.01)
+        self._plane.close()
+        (self.state / places.RECORD).unlink(missing_ok=True)
+
+    async def _tick(self) -> None:
+        loop = asyncio.get_running_loop()
+        last = 0.0
+        while True:
+            await asyncio.sleep(TICK)
+            now = loop.time()
+            self._fleet.check(now)
+            if now - last >= 1.0:
+                last = now
+                for one in list(self._plane.connections):
+                    one.timed_out(now, self.options.read_timeout, self.options.idle_timeout)
+
+    def _take(self, table: TrafficTable) -> None:
+        self._generation = table.generation
+        self._plane.sticky = Sticky(table.sticky)
+        self._fleet.apply(table)
+
+    async def _apply(self, item: dict[str, Any]) -> dict[str, Any]:
+        table = TrafficTable.from_dict(item["table"])
+        async with self._applying:
+            standing = self._fleet.table
+            if table.generation < standing.generation:
+                raise StateError(
+                    f"traffic table {table.generation} is older than the one in force,"
+                    f" {standing.generation}",
+                    code="gateway.older-table",
+                )
+            if table.generation == standing.generation and table != standing:
+                raise StateError(
+                    f"traffic table {table.generation} is in force with other contents",
+                    code="gateway.other-table",
+                    hint="a changed table needs a higher generation",
+                )
+            if table != standing:
+                await asyncio.to_thread(durable.write_table, self.state, table)
+                self._take(table)
+        return {"ok": True}
+
+    async def _status(self, item: dict[str, Any]) -> dict[str, Any]:
+        status = TargetStatus(
+            running=True,
+            generation=self._generation,
+            ready=self._fleet.ready(),
+            failed=self._fleet.failed(),
+            counters=self._plane.book.counters(),
+            url=self.url,
+        )
+        return {"status": status.to_dict()}
+
+    async def _stop(self, item: dict[str, Any]) -> dict[str, Any]:
+        self._stopping.set()
+        return {"ok": True}
+
+    def _record(self) -> None:
+        durable.replace_json(
+            self.state / places.RECORD,
+            {"pid": os.getpid(), "url": self.url, "start": time.time()},
+        )
+
+
+def bind(options: GatewayOptions) -> socket.socket:
+    """Return the listening socket.
+
+    Raises:
+        StateError: the port is taken, or may not be listened on.
+    """
+    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((options.host, options.port))
+        listener.listen(4096)
+    except OSError as error:
+        listener.close()
+        raise StateError(
+            f"cannot listen on {options.host}:{options.port}: {error.strerror or error}",
+            code="gateway.port-busy",
+            hint="set another port with `serve: {port: ...}` in penstock.yaml, or stop whatever"
+            " uses this one",
+        ) from None
+    return listener
+
+
+def lock(state: Path) -> int:
+    """Take the lock of a state directory, for as long as this process lives.
+
+    Raises:
+        StateError: another gateway has it.
+    """
+    descriptor = os.open(state / places.LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise StateError(
+            f"a gateway runs already for {state}", code="gateway.running"
+        ) from None
+    return descriptor
+
+
+def serve(state: Path, options: GatewayOptions) -> None:
+    """Run a gateway until it is told to stop.
+
+    Raises:
+        StateError: the port or the state directory is in use, or the table is broken.
+    """
+    import uvloop
+
+    state.mkdir(parents=True, exist_ok=True)
+    lock(state)
+    listener = bind(options)
+
+    async def live() -> None:
+        await App(state, options).run(listener)
+
+    uvloop.run(live())
+    sys.stdout.flush()

@@ -1,0 +1,64 @@
+"""One request on its way through the gateway."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Receiver(Protocol):
+    """Whoever waits for an answer: a client's connection, or the comparison of a shadow."""
+
+    def answered(self, exchange: Exchange) -> None:
+        """Take the answer; called once per exchange."""
+        ...
+
+
+class Exchange:
+    """A request, where it went, and its answer.
+
+    Attributes:
+        receiver: who waits for the answer.
+        id: of the request, as the client gave it or as the gateway made it.
+        kind: form of the body, as in `penstock.inference.frames`.
+        body: of the request.
+        version, role: which version answers, and as what.
+        started: loop time of the request's arrival in seconds.
+        status: HTTP status of the answer, 0 while there is none.
+        answer: body of the answer.
+        label: bin or class of the prediction.
+        plain: whether the answer is text instead of JSON.
+        keep_alive: whether the client's connection stays open after the answer.
+        retried: whether it was sent to a second worker already.
+        retry_after: seconds after which a client may try again, 0 to say nothing.
+    """
+
+    __slots__ = (
+        "answer", "body", "id", "keep_alive", "kind", "label", "plain", "receiver", "retried",
+        "retry_after", "role", "seconds", "started", "status", "version",
+    )  # fmt: skip
+
+    def __init__(
+        self, receiver: Receiver, id: str, kind: int, body: bytes, started: float
+    ) -> None:
+        self.receiver = receiver
+        self.id = id
+        self.kind = kind
+        self.body = body
+        self.started = started
+        self.version = ""
+        self.role = ""
+        self.status = 0
+        self.answer = b""
+        self.label = b""
+        self.plain = False
+        self.keep_alive = True
+        self.retried = False
+        self.retry_after = 0
+        self.seconds = 0.0
+
+    def finish(self, status: int, answer: bytes, *, plain: bool = False) -> None:
+        """Set the answer and hand the exchange back to its receiver."""
+        self.status = status
+        self.answer = answer
+        self.plain = plain
+        self.receiver.answered(self)

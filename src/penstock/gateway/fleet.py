@@ -1,0 +1,111 @@
+"""The fleet: all versions that must run, moved towards the traffic table, make before break."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from penstock.domain.traffic import TrafficTable
+from penstock.gateway.group import Group
+from penstock.gateway.options import GatewayOptions
+from penstock.gateway.split import Split
+from penstock.gateway.worker import worker_environment
+
+
+class Fleet:
+    """Groups of workers, and the split that their readiness allows.
+
+    A version without a ready worker never gets traffic. A new champion takes over when it is
+    ready; until then the old one answers, even if the new table does not name it any more.
+
+    Attributes:
+        table: the wanted state.
+        split: the split in force.
+        groups: version -> its workers.
+    """
+
+    def __init__(self, state: Path, options: GatewayOptions) -> None:
+        self.table = TrafficTable()
+        self.split = Split()
+        self.groups: dict[str, Group] = {}
+        self._state = state
+        self._options = options
+        self._environment = worker_environment(state, options.threads)
+        self._leaving: set[asyncio.Task[None]] = set()
+        self._retired: list[Group] = []
+        self._serving: str | None = None
+        """Champion of the last table whose champion was ready; stands in for one that is not."""
+
+    def apply(self, table: TrafficTable) -> None:
+        """Take a table as the wanted state; workers start and end in the background."""
+        self.table = table
+        for bundle in table.bundles:
+            group = self.groups.get(bundle.version)
+            if group is not None and group.bundle != bundle:
+                # The same version packed anew: the old workers leave, new ones start.
+                self._leave(self.groups.pop(bundle.version))
+                group = None
+            if group is None:
+                group = Group(
+                    bundle, self._state, self._environment, self._options, self._changed
+                )
+                self.groups[bundle.version] = group
+            group.scale(table.replicas)
+        self._changed()
+
+    def ready(self) -> frozenset[str]:
+        """Return versions with at least one worker that answers."""
+        return frozenset(version for version, group in self.groups.items() if group.ready)
+
+    def failed(self) -> dict[str, str]:
+        """Return versions that cannot be served, with the reason."""
+        return {v: g.failed for v, g in self.groups.items() if g.failed and not g.ready}
+
+    def check(self, now: float) -> None:
+        """Look after time-outs; called every tenth of a second with the loop's time."""
+        for group in (*self.groups.values(), *self._retired):
+            group.check(now)
+
+    async def drain(self) -> None:
+        """End all workers when their requests are answered."""
+        for version in list(self.groups):
+            self._leave(self.groups.pop(version))
+        if self._leaving:
+            await asyncio.gather(*self._leaving, return_exceptions=True)
+
+    def _changed(self) -> None:
+        """Recompute the split, then let go whoever is needed no more."""
+        table = self.table
+        champion = table.champion
+        if champion is None or self._is_ready(champion):
+            self._serving = champion
+        elif self._serving is not None and self._serving != table.challenger:
+            champion = self._serving
+        challenger = table.challenger
+        able = challenger is not None and self._is_ready(challenger)
+        self.split = Split(
+            champion=champion if champion is not None and self._is_ready(champion) else None,
+            challenger=challenger if able else None,
+            weight=table.weight,
+            shadow=challenger if able and table.shadow else None,
+            shadow_percent=table.shadow_percent,
+            salt=table.salt.encode(),
+        )
+        wanted = {bundle.version for bundle in table.bundles} | {champion}
+        for version in [one for one in self.groups if one not in wanted]:
+            self._leave(self.groups.pop(version))
+
+    def _is_ready(self, version: str) -> bool:
+        group = self.groups.get(version)
+        return group is not None and group.ready
+
+    def _leave(self, group: Group) -> None:
+        self._retired.append(group)
+        task = asyncio.get_running_loop().create_task(group.drain())
+        self._leaving.add(task)
+
+        def left(done: asyncio.Task[None]) -> None:
+            self._leaving.discard(done)
+            self._retired.remove(group)
+
+        task.add_done_callback(left)

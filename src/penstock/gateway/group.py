@@ -1,0 +1,238 @@
+"""The workers of one model version: kept at the wanted number, replaced when they die."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from penstock.domain.version import Bundle
+from penstock.gateway.exchange import Exchange
+from penstock.gateway.options import GatewayOptions
+from penstock.gateway.refusals import overloaded, unavailable
+from penstock.gateway.worker import Worker
+from penstock.inference.description import Description
+
+MAX_PAUSE = 30.0
+"""Longest pause in seconds before a worker is started again."""
+CRASHES, CRASH_WINDOW = 5, 60.0
+"""So many deaths within so many seconds make a version count as failed."""
+
+
+class Group:
+    """All workers of one version.
+
+    Args:
+        bundle: what they run.
+        state: directory of the gateway's state.
+        environment: variables of their processes.
+        options: of the gateway.
+        changed: called when readiness or failure may have changed.
+
+    Attributes:
+        failed: why the version cannot be served, "" while it can or may.
+        description: of the model, once a worker is ready.
+        draining: whether no new requests are taken.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        state: Path,
+        environment: dict[str, str],
+        options: GatewayOptions,
+        changed: Callable[[], None],
+    ) -> None:
+        self.bundle = bundle
+        self.failed = ""
+        self.description: Description | None = None
+        self.draining = False
+        self.restarts = 0
+        self.last_reason = ""
+        self._state = state
+        self._environment = environment
+        self._options = options
+        self._changed = changed
+        self._workers: list[Worker] = []
+        self._ready: list[Worker] = []
+        self._wanted = 0
+        self._pause = 0.0
+        self._deaths: deque[float] = deque(maxlen=CRASHES)
+        self._loop = asyncio.get_running_loop()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._emptied: asyncio.Event = asyncio.Event()
+
+    @property
+    def ready(self) -> bool:
+        """Whether at least one worker takes requests."""
+        return bool(self._ready)
+
+    @property
+    def workers(self) -> tuple[Worker, ...]:
+        """All workers, ready or starting."""
+        return tuple(self._workers)
+
+    @property
+    def waiting(self) -> int:
+        """Requests in flight."""
+        return sum(len(worker.pending) for worker in self._workers)
+
+    def scale(self, replicas: int) -> None:
+        """Start or drain workers until there are `replicas`."""
+        self._wanted = replicas
+        while len(self._workers) < replicas:
+            self._spawn(0.0)
+        for worker in self._workers[replicas:]:
+            self._retire(worker)
+
+    def send(self, exchange: Exchange) -> None:
+        """Give a request to the worker with the fewest in flight, or refuse it."""
+        ready = self._ready
+        if not ready:
+            unavailable(exchange, self.failed or "no worker is ready")
+            return
+        worker = ready[0]
+        if len(ready) > 1:
+            worker = min(ready, key=_load)
+        if len(worker.pending) >= self._options.max_waiting:
+            overloaded(exchange)
+            return
+        worker.send(exchange)
+
+    async def drain(self) -> None:
+        """Let requests in flight finish, then end all workers."""
+        self.draining = True
+        self._wanted = 0
+        self._ready.clear()
+        for task in list(self._tasks):
+            task.cancel()
+        for worker in list(self._workers):
+            self._retire(worker)
+        if self._workers:
+            try:
+                async with asyncio.timeout(self._options.drain_timeout):
+                    await self._emptied.wait()
+            except TimeoutError:
+                for worker in list(self._workers):
+                    worker.kill("it did not finish its requests in time")
+
+    def check(self, now: float) -> None:
+        """Answer requests that took too long, and replace workers that hang.
+
+        Args:
+            now: loop time in seconds.
+        """
+        timeout = self._options.timeout
+        for worker in list(self._workers):
+            if worker.ready:
+                self._expire(worker, now, timeout)
+            elif self.description is None and now - worker.started > self._options.start_timeout:
+                worker.kill(f"it did not load within {self._options.start_timeout:g} s")
+
+    def _expire(self, worker: Worker, now: float, timeout: float) -> None:
+        pending = worker.pending
+        late = []
+        for number, exchange in pending.items():
+            if now - exchange.started <= timeout:
+                break
+            late.append(number)
+        for number in late:
+            exchange = pending.pop(number)
+            exchange.finish(504, b'"Request processing time exceeded limit"')
+        if late and now - worker.heard > timeout:
+            self._forget(worker)
+            worker.kill(f"it did not answer for {timeout:g} s")
+
+    def _spawn(self, pause: float) -> None:
+        worker = Worker(self.bundle, self._on_ready, self._on_lost)
+        self._workers.append(worker)
+        task = self._loop.create_task(self._start(worker, pause))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _start(self, worker: Worker, pause: float) -> None:
+        try:
+            if pause:
+                await asyncio.sleep(pause)
+            await worker.start(self._state, self._environment)
+        except asyncio.CancelledError:
+            self._dropped(worker)
+            raise
+
+    def _on_ready(self, worker: Worker, described: dict[str, Any]) -> None:
+        self.description = Description.from_dict(described)
+        self.failed = ""
+        if worker in self._workers and not self.draining:
+            self._ready.append(worker)
+        self._changed()
+
+    def _on_lost(self, worker: Worker, reason: str) -> None:
+        expected = worker.killed_for == "" and worker not in self._ready
+        was_ready = self.description is not None
+        self._forget(worker)
+        orphans = list(worker.pending.values())
+        worker.pending.clear()
+        self._dropped(worker)
+        for exchange in orphans:
+            self._again(exchange)
+        if len(self._workers) < self._wanted:
+            self._replace(reason, loaded=was_ready)
+        elif not expected:
+            self.last_reason = reason
+        self._changed()
+
+    def _replace(self, reason: str, *, loaded: bool) -> None:
+        now = self._loop.time()
+        self._deaths.append(now)
+        self.restarts += 1
+        self.last_reason = reason
+        if not loaded:
+            self.failed = reason
+        elif len(self._deaths) == CRASHES and now - self._deaths[0] < CRASH_WINDOW:
+            self.failed = f"it died {CRASHES} times within {CRASH_WINDOW:g} s: {reason}"
+        quick = len(self._deaths) > 1 and now - self._deaths[-2] < CRASH_WINDOW
+        if not loaded or quick:
+            self._pause = min(MAX_PAUSE, self._pause * 2 or 0.5)
+        else:
+            self._pause = 0.0
+        self._spawn(self._pause)
+
+    def _again(self, exchange: Exchange) -> None:
+        """Send a dead worker's request to another worker, once."""
+        if exchange.retried or not self._ready:
+            unavailable(exchange, "the worker died while it answered")
+            return
+        exchange.retried = True
+        self.send(exchange)
+
+    def _retire(self, worker: Worker) -> None:
+        """Take a worker out of service; it ends when its last request is answered."""
+        self._forget(worker)
+        task = self._loop.create_task(self._farewell(worker))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _farewell(self, worker: Worker) -> None:
+        deadline = self._loop.time() + self._options.drain_timeout
+        while worker.pending and self._loop.time() < deadline:
+            await asyncio.sleep(0.01)
+        if worker.ready and not worker.pending:
+            worker.close()
+        else:
+            worker.kill("it was no longer wanted")
+
+    def _forget(self, worker: Worker) -> None:
+        if worker in self._ready:
+            self._ready.remove(worker)
+
+    def _dropped(self, worker: Worker) -> None:
+        if worker in self._workers:
+            self._workers.remove(worker)
+        if not self._workers:
+            self._emptied.set()
+
+
+def _load(worker: Worker) -> int:
+    return len(worker.pending)

@@ -1,0 +1,137 @@
+"""Gathers the facts about stages: digests, parameters, lock entries."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from penstock.artifacts import Store
+from penstock.artifacts.stamps import Stamp
+from penstock.domain.artifact import Artifact
+from penstock.domain.pipeline import Stage
+from penstock.pipeline import durable
+from penstock.pipeline.decide import Facts
+from penstock.pipeline.lockfile import LockFiles
+
+_VERSION = "params-1"
+
+
+class Observer:
+    """Looks at the work tree. Digests are taken for many stages at once, then kept.
+
+    `stage` may be called from any thread; `snapshot` and `close` from the one that made it.
+    """
+
+    def __init__(self, root: Path, store: Store, locks: LockFiles) -> None:
+        self.root = root
+        self._store = store
+        self._locks = locks
+        self.digests: dict[str, Artifact | None] = {}
+        self._params = ParameterFiles(root)
+
+    def snapshot(self, stages: Iterable[Stage]) -> None:
+        """Take the digest of everything that the stages read and write."""
+        paths: dict[str, None] = {}
+        for stage in stages:
+            for item in (*stage.deps, *stage.outs):
+                paths[item.full] = None
+        self.look(paths)
+
+    def look(self, paths: Iterable[str]) -> None:
+        """Take digests (again) of paths relative to the root."""
+        names = list(paths)
+        found = self._store.hash_many([(name, self.root / name) for name in names])
+        self.digests.update(zip(names, found, strict=True))
+
+    def facts(self, stage: Stage) -> Facts:
+        """Return what is known of a stage, with the digests at hand."""
+        params: dict[str, dict[str, Any] | None] = {}
+        missing: dict[str, list[str]] = {}
+        for file in stage.params:
+            values, absent = self._params.values(file.full, file.keys)
+            params[file.path] = values
+            if absent:
+                missing[file.path] = absent
+        entry = None if stage.is_data else self._locks.get(stage.lock, stage.name)
+        return Facts(
+            stage,
+            entry,
+            {dep.path: self.digests.get(dep.full) for dep in stage.deps},
+            params,
+            {out.path: self.digests.get(out.full) for out in stage.outs},
+            missing,
+        )
+
+    def close(self) -> None:
+        """Keep the parameter files for the next process."""
+        self._params.close()
+
+
+class ParameterFiles:
+    """Values of parameter files, each read once for every state that it is in."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._path = root / ".penstock" / "cache" / "params.json"
+        self._files: dict[str, list[Any]] | None = None
+        self._dirty = False
+        self._lock = threading.Lock()
+
+    def values(
+        self, file: str, keys: tuple[str, ...]
+    ) -> tuple[dict[str, Any] | None, list[str]]:
+        """Return the values of `keys` (of all, for none), and the keys that are not there.
+
+        Raises:
+            ConfigError: the file cannot be read.
+        """
+        from penstock.pipeline.params import select
+
+        with self._lock:
+            whole = self._whole(file)
+        if whole is None:
+            return None, list(keys)
+        return select(whole, keys)
+
+    def _whole(self, file: str) -> Any:
+        if self._files is None:
+            self._files = durable.read_cache(self._path, _VERSION).get("files", {})
+        path = os.path.join(self._root, file)  # noqa: PTH118 - hot
+        now = time.time_ns()
+        try:
+            stamp = Stamp.of(os.stat(path))  # noqa: PTH116 - hot
+        except OSError:
+            return None
+        known = self._files.get(file)
+        if known and known[0] == list(stamp):
+            return known[1]
+        from penstock.pipeline.params import load
+
+        value = load(Path(path), file)
+        self._files[file] = [list(stamp) if stamp.settled(now) else None, value]
+        self._dirty = True
+        return value
+
+    def close(self) -> None:
+        """Write what is worth remembering."""
+        if not self._dirty or self._files is None:
+            return
+        kept = {}
+        for file, (stamp, value) in self._files.items():
+            if stamp is not None and _plain(value):
+                kept[file] = [stamp, value]
+        durable.write_cache(self._path, _VERSION, {"files": kept})
+        self._dirty = False
+
+
+def _plain(value: Any) -> bool:
+    """Whether JSON gives a value back as it was."""
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _plain(item) for key, item in value.items())
+    if isinstance(value, list):
+        return all(_plain(item) for item in value)
+    return value is None or isinstance(value, bool | int | float | str)

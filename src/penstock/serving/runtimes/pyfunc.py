@@ -1,0 +1,132 @@
+"""Any MLflow model, through MLflow's own functions: what its scoring server would answer."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import traceback
+from io import StringIO
+from typing import Any
+
+from penstock.inference import frames
+from penstock.inference.description import Description
+from penstock.serving import answers
+from penstock.serving.answers import Reply
+from penstock.serving.runtimes import mlmodel as files
+
+_TYPES = {
+    frames.INVOCATIONS_JSON: "application/json",
+    frames.INVOCATIONS_CSV: "text/csv",
+    frames.INVOCATIONS_PARQUET: "application/vnd.apache.parquet",
+}
+
+
+class Pyfunc:
+    """A model behind `mlflow.pyfunc`; requests are answered one by one.
+
+    Rows of several requests are not put together, because nothing says that such a model answers
+    each row by itself.
+    """
+
+    def __init__(self, path: str, mlmodel: dict[str, Any]) -> None:
+        import mlflow.pyfunc
+        import mlflow.version
+
+        self._path = path
+        self._mlmodel = mlmodel
+        self._version = str(mlflow.version.VERSION)
+        self._model = mlflow.pyfunc.load_model(path)
+        self._schema = self._model.metadata.get_input_schema()
+        self._takes_params = "params" in inspect.signature(self._model.predict).parameters
+
+    def describe(self) -> Description:
+        """Return what the model is."""
+        return Description(
+            inputs=files.fields(self._mlmodel, "inputs"),
+            outputs=files.fields(self._mlmodel, "outputs"),
+            signed=bool(self._mlmodel.get("signature")),
+            example=files.example(self._path, self._mlmodel),
+            runtime="pyfunc",
+            mlflow=self._version,
+        )
+
+    def raw(self) -> Any:
+        """Return the model itself, as its library knows it."""
+        return self._model.get_raw_model()
+
+    def rows(self, kind: int, item: dict[str, Any]) -> list[Any] | None:
+        """Return None: there is no fast way."""
+        return None
+
+    def predict(self, rows: list[Any]) -> list[Any]:
+        """Never called, as `rows` offers none."""
+        raise ValueError(f"{len(rows)} rows without a request")
+
+    def whole(self, kind: int, body: bytes) -> Reply:
+        """Answer one request as MLflow's scoring server would.
+
+        An error of the model's own is answered with 500 instead of MLflow's 400: it is not the
+        caller's mistake, and an analysis must be able to count it.
+        """
+        from mlflow.exceptions import MlflowException
+
+        try:
+            data, params, unified = self._parse(kind, body)
+        except MlflowException as error:
+            return _refusal(error)
+        except RecursionError:
+            return answers.mistake("Invalid input. The JSON is nested too deeply.")
+        try:
+            raw = self._predict(data, params)
+        except MlflowException as error:
+            error.message = f"Failed to predict data '{data}'. \nError: {error.message}"
+            return _refusal(error)
+        except Exception:  # the model's own code may raise anything
+            return answers.mistake(
+                "Encountered an unexpected error while evaluating the model. Verify that the"
+                " serialized input Dataframe is compatible with the model for inference.",
+                500,
+                code="INTERNAL_ERROR",
+                trace=traceback.format_exc(),
+            )
+        return _written(raw, wrapped=not unified)
+
+    def _parse(self, kind: int, body: bytes) -> tuple[Any, Any, bool]:
+        from mlflow.pyfunc import scoring_server
+
+        if kind == frames.INVOCATIONS_CSV:
+            text = StringIO(body.decode("utf-8", "strict"))
+            return scoring_server.parse_csv_input(text, schema=self._schema), None, False
+        if kind == frames.INVOCATIONS_PARQUET:
+            from io import BytesIO
+
+            return scoring_server.parse_parquet_input(BytesIO(body)), None, False
+        parsed = scoring_server._parse_json_data(body, self._model.metadata, self._schema)
+        return parsed.data, parsed.params, parsed.is_unified_llm_input
+
+    def _predict(self, data: Any, params: Any) -> Any:
+        if self._takes_params:
+            return self._model.predict(data, params=params)
+        return self._model.predict(data)
+
+
+def _refusal(error: Any) -> Reply:
+    status = int(error.get_http_status_code())
+    return Reply(status, error.serialize_as_json().encode())
+
+
+def _written(raw: Any, *, wrapped: bool) -> Reply:
+    from mlflow.utils.proto_json_utils import NumpyEncoder, _get_jsonable_obj
+
+    plain = _get_jsonable_obj(raw, pandas_orient="records")
+    item = {"predictions": plain} if wrapped else plain
+    body = json.dumps(item, cls=NumpyEncoder).encode()
+    label = ""
+    if isinstance(plain, (list, tuple)) and plain:
+        label = answers.label_of(plain[0])
+    return Reply(200, body, label)
+
+
+def load(path: str, mlmodel: dict[str, Any]) -> Pyfunc:
+    """Load any model that has the python_function flavour."""
+    return Pyfunc(path, mlmodel)

@@ -1,0 +1,118 @@
+"""Bounds on the mean of bounded numbers that adapt to their variance, without any assumption.
+
+Betting (Waudby-Smith and Ramdas 2024, "Estimating means of bounded random variables by betting"):
+whoever bets that the mean is above `m` has, after n rows, the wealth
+``E(m) = mean_k prod_i (1 + b_k (x_i - m))``. While the mean is at most `m` its expectation is at
+most 1, so ``E(m) >= 1 / alpha`` happens with probability at most `alpha` (Markov), and the smallest
+`m` that is not refuted is a lower confidence bound at level `alpha`.
+
+The bets `b_k` are fixed by n and alpha before the data: a geometric grid from the bet that is best
+for the largest possible variance, cut off where a row could ruin the gambler. Each product falls
+as `m` rises, so the bound is found by bisection; it does not depend on the order of the rows.
+
+>>> rng = np.random.default_rng(7)
+>>> x = rng.beta(2, 18, 4000)
+>>> round(float(x.mean()), 4), round(lower_mean(x, 0.0, 1.0, 0.001), 4)
+(0.1007, 0.0972)
+
+Hoeffding's bound from the same rows is 0.0714.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+_EXACT_ROWS = 1 << 14
+_LEVELS = 1 << 15
+_BISECTIONS = 60
+_MOST = 20.0
+_RISK = 0.9
+
+
+def lower_mean(
+    values: Floats, low: float, high: float, alpha: float, weights: Floats | None = None
+) -> float:
+    """Return a lower confidence bound on the mean.
+
+    Args:
+        values: shape (n,), independent, each in [low, high].
+        low, high: range of the values, fixed before they were seen.
+        alpha: probability that the bound is above the true mean, at most.
+        weights: shape (n,), how often each value was seen; once each by default.
+
+    Returns:
+        The bound, never below `low`. More than 16,384 rows are rounded down to 32,768 levels,
+        which makes the bound lower by at most 1/32,768 of the range.
+    """
+    if alpha <= 0 or values.size == 0 or high <= low:
+        return low
+    unit, counts = _compress((values - low) / (high - low), weights)
+    return low + (high - low) * _unit_lower(unit, counts, math.log(1 / alpha))
+
+
+def upper_mean(
+    values: Floats, low: float, high: float, alpha: float, weights: Floats | None = None
+) -> float:
+    """Return an upper confidence bound on the mean; the mirror of `lower_mean`.
+
+    >>> x = np.array([0.0] * 990 + [1.0] * 10)
+    >>> round(upper_mean(x, 0.0, 1.0, 0.001), 4)
+    0.0256
+    """
+    return -lower_mean(-values, -high, -low, alpha, weights)
+
+
+def log_evidence(unit: Floats, counts: Floats, mean: float, level: float) -> float:
+    """Return the logarithm of the e-value against "the mean is at most `mean`"; it falls in `mean`.
+
+    Args:
+        unit: distinct values in [0, 1].
+        counts: how often each was seen.
+        mean: the null hypothesis, in (0, 1).
+        level: ``log(1 / alpha)`` that the bets are made for.
+
+    >>> round(log_evidence(np.array([0.0, 1.0]), np.array([900.0, 100.0]), 0.05, 6.9), 3)
+    15.764
+    """
+    bets = np.minimum(_bets(float(counts.sum()), level), _RISK / mean)[:, None]
+    growth = np.log1p(bets * (unit - mean)) @ counts
+    top = float(growth.max())
+    return top + math.log(float(np.exp(growth - top).mean()))
+
+
+def _unit_lower(unit: Floats, counts: Floats, level: float) -> float:
+    refuted, kept = 0.0, float(unit @ counts / counts.sum())
+    for _ in range(_BISECTIONS):
+        if kept - refuted <= 1e-7 * kept:
+            break
+        middle = (refuted + kept) / 2
+        if log_evidence(unit, counts, middle, level) >= level:
+            refuted = middle
+        else:
+            kept = middle
+    return refuted
+
+
+def _bets(n: float, level: float) -> Floats:
+    """Return the grid of bets: fixed by n and alpha alone."""
+    least = min(1.0, math.sqrt(8 * level / n))
+    steps = math.ceil(2 * math.log2(_MOST / least))
+    return np.asarray(least * 2.0 ** (np.arange(steps + 1) / 2))
+
+
+def _compress(unit: Floats, weights: Floats | None) -> tuple[Floats, Floats]:
+    """Return distinct values and how often each was seen; rounded down where there are many."""
+    unit = np.clip(unit, 0.0, 1.0)
+    if unit.size > _EXACT_ROWS:
+        index = np.floor(unit * _LEVELS).astype(np.int64)
+        counts = np.bincount(index, weights=weights).astype(np.float64)
+        seen = np.flatnonzero(counts)
+        return seen / _LEVELS, counts[seen]
+    values, inverse = np.unique(unit, return_inverse=True)
+    counts = np.bincount(inverse, weights=weights).astype(np.float64)
+    return values, counts
