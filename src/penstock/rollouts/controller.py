@@ -111,10 +111,8 @@ class Controller:
         with self._lock:
             return self._begin(strategy, champion, challenger, _event_id(cause), "rollout", "")
 
-    def rollback(
-        self, to: Bundle, reason: str = "", *, champion: Bundle | None = None
-    ) -> RolloutState:
-        """Return to a version: the same path as a rollout's own return, and as crash-safe.
+    def rollback(self, to: Bundle, reason: str = "", *, champion: Bundle | None = None) -> str:
+        """Begin the return to a version: the path of a rollout's own return, and as crash-safe.
 
         A rollout that is under way is ended first: if it came from that version, by its own
         return (instantly, as the version is still warm); if not, by aborting it.
@@ -125,20 +123,18 @@ class Controller:
             champion: what serves now, when the journal does not know.
 
         Returns:
-            The state at its end; ``aborted`` when the version could not be started, and what
-            serves now goes on serving.
+            The id of the rollout to follow with ``run_until(id, "ended")``; it ends ``aborted``
+            when the version cannot be started, and what serves now goes on serving.
 
         Raises:
             StateError: ``rollout.same-version``.
-            UnavailableError: ``rollout.unfinished`` when target or registry cannot be reached;
-                it is recorded, and every later `step` tries to finish it.
+            UnavailableError: ``rollout.unfinished`` when a rollout under way cannot be ended now.
         """
-        active = self.active()
-        under_way = self.state(active) if active else None
+        under_way = self.active()
         if under_way is not None and not under_way.is_rollback:
             previous = under_way.champion
             if previous is not None and previous.version == to.version:
-                return self._finish(self._command(under_way.id, CommandKind.ROLLBACK, reason))
+                return self._command(under_way.id, CommandKind.ROLLBACK, reason).id
             if previous is not None or not under_way.touched:
                 self.abort(under_way.id, reason)
         with self._lock:
@@ -150,14 +146,14 @@ class Controller:
                     hint="there is nothing to return to",
                 )
             strategy = Strategy(probation=0.0)
-            id = self._begin(strategy, present, to, None, "rollback", reason)
-        return self._finish(self.state(id))
+            return self._begin(strategy, present, to, None, "rollback", reason)
 
-    def active(self) -> str | None:
-        """Return the id of the rollout under way in this environment, None for none."""
+    def active(self) -> RolloutState | None:
+        """Return the rollout under way in this environment, None for none."""
         record = self._journal.get(DEPLOYMENT, self._environment)
         id = str(record.value.get("rollout", "")) if record else ""
-        return id if id and not self.state(id).phase.ended else None
+        state = self.state(id) if id else None
+        return None if state is None or state.phase.ended else state
 
     def state(self, rollout_id: str) -> RolloutState:
         """Return where a rollout stands.
@@ -226,7 +222,8 @@ class Controller:
 
         Raises:
             StateError: ``rollout.ended``, or ``rollout.not-now`` for a first deployment.
-            UnavailableError: ``rollout.unfinished``, as for `rollback`.
+            UnavailableError: ``rollout.unfinished`` when target or registry cannot be reached;
+                it is recorded, and every later `step` tries to finish it.
         """
         return self._finish(self._command(rollout_id, CommandKind.ABORT, reason))
 
@@ -257,9 +254,8 @@ class Controller:
         operation: str,
         reason: str,
     ) -> str:
-        under_way = self.active()
-        if under_way is not None:
-            active = self.state(under_way)
+        active = self.active()
+        if active is not None:
             same = active.challenger == challenger and active.operation == operation
             if same and active.phase is not RolloutPhase.ROLLING_BACK:
                 return active.id
