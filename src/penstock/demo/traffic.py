@@ -1,4 +1,4 @@
-"""Replays flights as requests: several keep-alive connections at a steady rate, every answer counted."""
+"""Replays flights as requests: some keep-alive connections, a steady rate, all answers counted."""
 
 from __future__ import annotations
 
@@ -115,9 +115,6 @@ class Replay:
 
     def _send(self, link: http.client.HTTPConnection, body: bytes) -> None:
         try:
-            if link.sock is None:
-                link.connect()
-                link.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             link.request("POST", "/invocations", body, {"Content-Type": "application/json"})
             answer = link.getresponse()
             text = answer.read()
