@@ -94,7 +94,8 @@ class Controller:
     ) -> str:
         """Begin a rollout and return its id; nothing has moved yet.
 
-        Repeated with the same challenger while that is under way, it returns the same id.
+        Repeated with the same challenger while that is under way, it returns the same id. A
+        rollout on probation is ended as promoted: its previous champion cools down.
 
         Raises:
             StateError: ``rollout.under-way`` when another one is, ``rollout.same-version``.
@@ -108,6 +109,9 @@ class Controller:
                 code="rollout.same-version",
                 hint="there is nothing to roll out",
             )
+        active = self.active()
+        if active is not None and active.phase is RolloutPhase.PROBATION:
+            self.promote(active.id, f"version {challenger.version} is to be rolled out")
         with self._lock:
             return self._begin(strategy, champion, challenger, _event_id(cause), "rollout", "")
 
@@ -215,7 +219,8 @@ class Controller:
 
     def promote(self, rollout_id: str, reason: str = "") -> RolloutState:
         """Move all traffic to the challenger now; on probation, end the probation."""
-        return self._command(rollout_id, CommandKind.PROMOTE, reason)
+        state = self._command(rollout_id, CommandKind.PROMOTE, reason)
+        return self._finish(state) if state.closing else state
 
     def abort(self, rollout_id: str, reason: str = "") -> RolloutState:
         """Return to the champion now, and see it through.
