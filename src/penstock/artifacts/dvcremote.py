@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from penstock.artifacts.objects import missing
+from penstock.artifacts.faults import missing
 from penstock.artifacts.remote import ObjectStore
 from penstock.domain.artifact import Artifact
 from penstock.errors import UnavailableError

@@ -9,10 +9,11 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from penstock.artifacts.faults import corrupt, missing, refusals
 from penstock.artifacts.hashing import digest_file
 from penstock.artifacts.links import temporary
 from penstock.artifacts.listing import parse_listing
-from penstock.artifacts.objects import corrupt, discard, full_disk, missing
+from penstock.artifacts.objects import discard
 from penstock.artifacts.remote import ObjectStore
 from penstock.domain.artifact import Artifact
 from penstock.errors import PenstockError, UnavailableError
@@ -76,9 +77,9 @@ class FileSystemRemote:
 
     def _bring(self, md5: str, store: ObjectStore) -> bool:
         """Fetch one object; False when the remote does not have it."""
-        part = store.objects.part(md5)
+        part = store.objects.part()
         try:
-            with full_disk(part):
+            with refusals(part):
                 self._filesystem.get_file(self._path(md5), part)
                 if digest_file(part) != md5.removesuffix(".dir"):
                     raise corrupt([md5], f"remote {self.name}")

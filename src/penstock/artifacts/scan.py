@@ -11,8 +11,8 @@ from array import array
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from penstock.artifacts import ignore as ignoring
-from penstock.artifacts.ignore import Ignore
+from penstock.artifacts.faults import changed, special, unreadable
+from penstock.artifacts.ignore import NAME, Ignore
 from penstock.artifacts.stamps import Stamp
 from penstock.errors import StateError
 
@@ -27,11 +27,13 @@ class Scan:
         path: absolute path of the directory.
         names: relative posix paths.
         numbers: size, mtime, inode and ctime of each file (see `Stamp`), one after the other.
+        odd: (relative path, code of an error) of what cannot be stored.
     """
 
     path: str
     names: list[str] = field(default_factory=list)
     numbers: list[int] = field(default_factory=list)
+    odd: list[tuple[str, str]] = field(default_factory=list)
 
     @property
     def size(self) -> int:
@@ -65,22 +67,21 @@ def scan(path: Path, ignore: Ignore, prefix: str) -> Scan:
         prefix: path of the directory relative to the project's root, posix.
 
     Raises:
-        StateError: ``artifacts.unreadable``, ``artifacts.special-file``,
-            ``artifacts.ignore-inside``.
+        StateError: ``artifacts.unreadable`` for a directory that cannot be listed.
     """
     found = Scan(os.fspath(path))
     pending = [("", os.fspath(path))]
     while pending:
         relative, directory = pending.pop()
         try:
-            before = len(found.names)
+            before, odd = len(found.names), len(found.odd)
             below = _directory(found, relative, directory, ignore, prefix)
             if below is None:
-                del found.names[before:], found.numbers[4 * before :]
+                del found.names[before:], found.numbers[4 * before :], found.odd[odd:]
             else:
                 pending.extend(below)
         except OSError as error:
-            raise _unreadable(error, directory) from error
+            raise unreadable(error, directory) from error
     return found
 
 
@@ -100,17 +101,23 @@ def _directory(
                 if not _ignored(ignore, prefix, f"{relative}{name}", plain=plain, is_dir=True):
                     below.append((f"{relative}{name}/", entry.path))
                 continue
-            if name == ignoring.NAME:
-                raise _ignore_inside(entry.path)
             if (name == ".git" or not plain) and _ignored(
                 ignore, prefix, f"{relative}{name}", plain=plain, is_dir=False
             ):
                 continue
-            status = entry.stat()
+            try:
+                status = entry.stat()
+            except FileNotFoundError:
+                found.odd.append((relative + name, "artifacts.unreadable"))
+                continue
+            if stat.S_ISDIR(status.st_mode):
+                continue
             if not stat.S_ISREG(status.st_mode):
-                if stat.S_ISDIR(status.st_mode):
-                    continue
-                raise _special(entry.path)
+                found.odd.append((relative + name, "artifacts.special-file"))
+                continue
+            if name == NAME:
+                found.odd.append((relative + name, "artifacts.ignore-inside"))
+                continue
             names.append(relative + name)
             numbers += (
                 status.st_size,
@@ -129,28 +136,29 @@ def _ignored(ignore: Ignore, prefix: str, relative: str, *, plain: bool, is_dir:
     return ignore.ignores(f"{prefix}/{relative}" if prefix else relative, is_dir=is_dir)
 
 
-def _ignore_inside(path: str) -> StateError:
-    return StateError(
-        f"{path} stands within a directory that is stored as one artifact",
-        code="artifacts.ignore-inside",
-        hint="move its patterns to the .dvcignore of a directory above",
-    )
+def refuse_odd(found: Scan) -> None:
+    """Raise the error for the first thing that cannot be stored, if there is one.
 
-
-def _special(path: str) -> StateError:
-    return StateError(
-        f"{path} is neither a file nor a directory",
-        code="artifacts.special-file",
-        hint="sockets, pipes and devices cannot be stored; put them elsewhere",
-    )
-
-
-def _unreadable(error: OSError, path: str) -> StateError:
-    where = error.filename or path
-    if isinstance(error, FileNotFoundError) and os.path.islink(where):
-        return StateError(
-            f"the link {where} points to nothing",
-            code="artifacts.unreadable",
-            hint="remove it or make what it points to",
+    Raises:
+        StateError: ``artifacts.unreadable``, ``artifacts.special-file``,
+            ``artifacts.ignore-inside``.
+    """
+    if not found.odd:
+        return
+    relative, code = found.odd[0]
+    path = f"{found.path}/{relative}"
+    if code == "artifacts.special-file":
+        raise special(path)
+    if code == "artifacts.ignore-inside":
+        raise StateError(
+            f"{path} stands within a directory that is stored as one artifact",
+            code=code,
+            hint="move its patterns to the .dvcignore of a directory above",
         )
-    return StateError(f"{where} cannot be read: {error.strerror}", code="artifacts.unreadable")
+    if os.path.islink(path):
+        raise StateError(
+            f"the link {path} points to nothing",
+            code=code,
+            hint="remove it, or make what it points to",
+        )
+    raise changed(path)

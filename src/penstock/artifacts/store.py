@@ -1,22 +1,23 @@
 # Paths are plain strings here: there may be 100,000 of them.
-# ruff: noqa: PTH100, PTH118
+# ruff: noqa: PTH100
 """The store: hash, save and restore what stages read and make."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
 from penstock.artifacts.dvcconfig import DvcConfig
+from penstock.artifacts.faults import changed, corrupt, missing, refusals, unsaved
 from penstock.artifacts.index import HashIndex
 from penstock.artifacts.listing import listing_bytes, parse_listing
-from penstock.artifacts.objects import Objects, corrupt, full_disk, missing
+from penstock.artifacts.objects import Objects
 from penstock.artifacts.remote import Remote
 from penstock.artifacts.remotes import open_remote
 from penstock.artifacts.runcache import RunCache
-from penstock.artifacts.trees import Digests
+from penstock.artifacts.trees import Digests, Present
 from penstock.artifacts.workspace import Workspace
 from penstock.domain.artifact import Artifact
 from penstock.errors import StateError
@@ -35,13 +36,13 @@ class Store:
         self.root = config.root
         self.index = index
         self.objects = Objects(
-            config.cache_dir / "files" / "md5",
+            config.cache_dir,
             index,
             config.root / ".penstock" / "corrupt",
             shared=config.shared,
         )
         self._digests = Digests(config.root, index)
-        self._workspace = Workspace(config.cache_types, self.objects, index)
+        self._workspace = Workspace(config.cache_types, self.objects, shared=config.shared)
         self._run_cache = RunCache(config.cache_dir / "runs")
 
     @classmethod
@@ -62,6 +63,14 @@ class Store:
         if cache_dir is not None:
             config = config.with_cache(cache_dir)
         return cls(config, index or HashIndex.open(config.root))
+
+    def flush(self) -> None:
+        """Wait until everything that was saved is on the disk and outlasts a power cut.
+
+        A kill never needs this. One call at the end of a run is cheap; one for each object
+        would cost more than the stages.
+        """
+        self.objects.sync()
 
     def close(self) -> None:
         """Close the index."""
@@ -91,24 +100,27 @@ class Store:
             UnavailableError: ``artifacts.disk-full``, ``artifacts.read-only``.
         """
         path = Path(os.path.abspath(path))
-        with full_disk(os.fspath(self.config.cache_dir)):
+        with refusals(os.fspath(self.config.cache_dir)):
             files = self._files_of(path, artifact)
             absent, damaged = self.objects.check(set(files.values()))
-            wanted = {*absent, *damaged}
-            for relative, md5 in files.items():
-                if md5 in wanted:
-                    self.objects.add(os.path.join(path, relative) if relative else str(path), md5)
-                    wanted.discard(md5)
+            self._add(path, files, {*absent, *damaged})
             if artifact.is_dir and any(self.objects.check([artifact.md5])):
                 self.objects.write(artifact.md5, listing_bytes(files))
-            self._workspace.relink(path, artifact, files)
+            if self._workspace.relink(path, artifact, files):
+                self._digests.remember(path, files)
+            self.objects.remember()
 
-    def checkout(self, artifact: Artifact, path: Path) -> None:
+    def checkout(self, artifact: Artifact, path: Path, *, force: bool = True) -> None:
         """Make a path hold an artifact of the cache; files that are right stay untouched.
 
+        Args:
+            artifact: what to put there.
+            path: where.
+            force: whether files at the path that are not in the cache may be lost.
+
         Raises:
-            StateError: ``artifacts.missing`` or ``artifacts.corrupt`` (set aside) before
-                anything at the path was touched.
+            StateError: ``artifacts.missing`` or ``artifacts.corrupt`` (set aside), or
+                ``artifacts.unsaved`` without `force`, before anything was touched.
             UnavailableError: ``artifacts.disk-full``, ``artifacts.read-only``.
         """
         path = Path(os.path.abspath(path))
@@ -118,9 +130,13 @@ class Store:
             raise corrupt(damaged, artifact.path)
         if absent:
             raise missing(absent, artifact.path)
-        present = self._digests.present(path)
-        with full_disk(os.fspath(path)):
-            self._workspace.make(path, artifact, files, present)
+        present = self._digests.present(path, strict=False)
+        if present is not None and not force:
+            self._refuse_loss(path, present, files)
+        with refusals(os.fspath(path)):
+            if self._workspace.make(path, artifact, files, present):
+                self._digests.remember(path, files)
+            self.objects.remember()
 
     def has(self, artifact: Artifact) -> bool:
         """Whether all bytes of an artifact are in the cache."""
@@ -145,7 +161,7 @@ class Store:
 
     def run_cache_put(self, key: str, value: str, text: str) -> None:
         """Remember an execution: `text` is the stage's lock entry as YAML."""
-        with full_disk(os.fspath(self.config.cache_dir)):
+        with refusals(os.fspath(self.config.cache_dir)):
             self._run_cache.put(key, value, text)
 
     def remote(self, name: str | None = None) -> Remote:
@@ -168,9 +184,31 @@ class Store:
         present = self._digests.present(path)
         found = present.artifact(artifact.path) if present is not None else None
         if present is None or found is None or found.md5 != artifact.md5:
-            raise StateError(
-                f"{path} is not what was hashed: it changed or was removed meanwhile",
-                code="artifacts.changed",
-                hint="let nothing write to the outputs of a stage after it has ended",
-            )
+            raise changed(os.fspath(path))
         return present.files
+
+    def _add(self, path: Path, files: Mapping[str, str], wanted: set[str]) -> None:
+        """Copy those files into the cache whose objects are wanted."""
+        sources: dict[str, str] = {}
+        for relative, md5 in files.items():
+            if md5 in wanted:
+                sources[md5] = f"{path}/{relative}" if relative else os.fspath(path)
+        if len(sources) < 2:
+            for md5, source in sources.items():
+                self.objects.add(source, md5)
+            return
+        from concurrent.futures import ThreadPoolExecutor
+
+        # Copying and hashing release the interpreter, so large files go side by side.
+        with ThreadPoolExecutor(2) as pool:
+            for _ in pool.map(self.objects.add, sources.values(), sources):
+                pass
+
+    def _refuse_loss(self, path: Path, present: Present, files: Mapping[str, str]) -> None:
+        """Raise an error when files would be lost that are not in the cache."""
+        losers = {
+            md5: relative for relative, md5 in present.files.items() if files.get(relative) != md5
+        }
+        absent, damaged = self.objects.check(losers)
+        if lost := [f"{path}/{losers[md5]}".rstrip("/") for md5 in (*absent, *damaged)]:
+            raise unsaved(lost)

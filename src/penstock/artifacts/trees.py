@@ -7,21 +7,20 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from penstock.artifacts.hashing import digest_files
+from penstock.artifacts.faults import changed, special, unreadable
+from penstock.artifacts.hashing import LARGE, digest_files
 from penstock.artifacts.ignore import Ignore
 from penstock.artifacts.index import HashIndex, TreeRow
 from penstock.artifacts.listing import listing_bytes, listing_digest
-from penstock.artifacts.scan import STAMP_BYTES, Scan, scan
-from penstock.artifacts.stamps import Stamp
+from penstock.artifacts.scan import STAMP_BYTES, Scan, refuse_odd, scan
+from penstock.artifacts.stamps import Stamp, settle
 from penstock.domain.artifact import Artifact
-from penstock.errors import StateError
 
 _EXECUTABLE = stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
-_ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +33,7 @@ class Present:
         size: bytes of all files.
         is_dir: whether it is a directory.
         isexec: whether it is an executable file.
+        odd: relative paths of what cannot be stored: links to nothing, pipes.
     """
 
     files: dict[str, str]
@@ -41,6 +41,7 @@ class Present:
     size: int
     is_dir: bool
     isexec: bool = False
+    odd: tuple[str, ...] = ()
 
     def artifact(self, name: str) -> Artifact:
         """Return it as an artifact."""
@@ -69,7 +70,9 @@ class Digests:
             if status is None:
                 continue
             if stat.S_ISDIR(status.st_mode):
-                row = self._tree(Path(os.path.abspath(path)), listing=False)[0]
+                found_files = self._scan(Path(os.path.abspath(path)))
+                refuse_odd(found_files)
+                row = self._tree(found_files, listing=False)[0]
                 found[at] = Artifact(name, row.digest, row.size, row.nfiles)
             else:
                 files.append((at, os.path.abspath(path)))
@@ -79,14 +82,24 @@ class Digests:
             found[at] = Artifact(items[at][0], md5, status.st_size, None, isexec)
         return found
 
-    def present(self, path: Path) -> Present | None:
-        """Return what stands at an absolute path, file by file."""
+    def present(self, path: Path, *, strict: bool = True) -> Present | None:
+        """Return what stands at an absolute path, file by file.
+
+        Args:
+            strict: whether what cannot be stored is an error.
+        """
         status = _status(path)
         if status is None:
             return None
         if stat.S_ISDIR(status.st_mode):
-            row, files = self._tree(path, listing=True)
-            return Present(files, row.digest, row.size, is_dir=True)
+            found = self._scan(path)
+            if strict:
+                refuse_odd(found)
+            row, files = self._tree(found, listing=True)
+            odd = tuple(relative for relative, _ in found.odd)
+            return Present(files, row.digest, row.size, is_dir=True, odd=odd)
+        if not strict and not stat.S_ISREG(status.st_mode):
+            return None
         ((md5, status),) = self._files([os.fspath(path)])
         isexec = bool(status.st_mode & _EXECUTABLE)
         return Present({"": md5}, md5, status.st_size, is_dir=False, isexec=isexec)
@@ -97,46 +110,37 @@ class Digests:
         stamps = [Stamp.of(status) for status in statuses]
         known = self._index.files(list(zip(paths, stamps, strict=True)))
         unknown = [at for at, md5 in enumerate(known) if md5 is None]
-        for _ in range(_ATTEMPTS):
-            now = time.time_ns()
-            digests = _digest([paths[at] for at in unknown], [stamps[at].size for at in unknown])
-            again, fresh = [], []
-            for at, md5 in zip(unknown, digests, strict=True):
-                before, statuses[at] = stamps[at], _regular(paths[at])
+        now = time.time_ns()
+        for at in unknown:
+            if stamps[at].size >= LARGE and not stamps[at].settled(now):
+                settle(stamps[at])
+                statuses[at] = _regular(paths[at])
                 stamps[at] = Stamp.of(statuses[at])
-                if stamps[at] != before:
-                    again.append(at)
-                    continue
-                known[at] = md5
-                if before.settled(now):
-                    fresh.append((paths[at], before, md5))
-            if fresh:
-                self._index.put_files(fresh)
-            unknown = again
-            if not unknown:
-                break
-        if unknown:
-            raise _changing(paths[unknown[0]])
+        now = time.time_ns()
+        digests = _digest([paths[at] for at in unknown], [stamps[at].size for at in unknown])
+        for at, md5 in zip(unknown, digests, strict=True):
+            known[at] = md5
+        self._index.put_files(
+            (paths[at], stamps[at], md5)
+            for at, md5 in zip(unknown, digests, strict=True)
+            if stamps[at].settled(now)
+        )
         return [(md5 or "", status) for md5, status in zip(known, statuses, strict=True)]
 
-    def _tree(self, path: Path, *, listing: bool) -> tuple[TreeRow, dict[str, str]]:
+    def _tree(self, found: Scan, *, listing: bool) -> tuple[TreeRow, dict[str, str]]:
         """Return a directory's row, and md5 by relative path if asked for."""
-        key = os.fspath(path)
-        found = self._scan(path)
         packed = found.packed()
         signature = found.signature(packed)
-        row = self._index.tree(key)
+        row = self._index.tree(found.path)
         if row is not None and row.signature == signature:
             if not listing:
                 return row, {}
-            known = self._index.listing(key)
+            known = self._index.listing(found.path)
             if len(known) == row.nfiles:
                 return row, {name: md5 for name, (_, md5) in known.items()}
-        return self._hash_tree(found, packed, signature)
+        return self._hash_tree(found, packed)
 
-    def _hash_tree(
-        self, found: Scan, packed: bytes, signature: bytes
-    ) -> tuple[TreeRow, dict[str, str]]:
+    def _hash_tree(self, found: Scan, packed: bytes) -> tuple[TreeRow, dict[str, str]]:
         """Hash what the index does not know, and remember the directory."""
         known = self._index.listing(found.path)
         digests: list[str] = []
@@ -150,22 +154,48 @@ class Digests:
         now = time.time_ns()
         paths = [f"{found.path}/{found.names[at]}" for at in unknown]
         made = _digest(paths, [found.numbers[4 * at] for at in unknown])
-        stamps = bytearray(packed)
-        settled = True
         for at, md5 in zip(unknown, made, strict=True):
             digests[at] = md5
-            if not found.stamp(at).settled(now):
-                stamps[at * STAMP_BYTES : (at + 1) * STAMP_BYTES] = bytes(STAMP_BYTES)
-                settled = False
         files = dict(zip(found.names, digests, strict=True))
-        row = TreeRow(
-            signature if settled else b"",
-            listing_digest(listing_bytes(files)),
-            found.size,
-            len(files),
-        )
+        row = TreeRow(b"", listing_digest(listing_bytes(files)), found.size, len(files))
+        return self._keep(found, row, files, packed, now), files
+
+    def _keep(
+        self, found: Scan, row: TreeRow, files: dict[str, str], packed: bytes, now: int
+    ) -> TreeRow:
+        """Remember a directory, but no file that could still change unseen."""
+        stamps = bytearray(packed)
+        young = [at for at in range(len(found.names)) if not found.stamp(at).settled(now)]
+        for at in young:
+            stamps[at * STAMP_BYTES : (at + 1) * STAMP_BYTES] = bytes(STAMP_BYTES)
+        if not young:
+            row = replace(row, signature=found.signature(packed))
         self._index.put_tree(found.path, row, files, bytes(stamps))
-        return row, files
+        return row
+
+    def remember(self, path: Path, files: Mapping[str, str]) -> None:
+        """Remember what was just put at a path, so that it need not be hashed.
+
+        Args:
+            path: absolute.
+            files: md5 by relative path; of a file, {"": md5}.
+        """
+        if "" in files:
+            stamp = Stamp.of(_regular(os.fspath(path)))
+            if stamp.size >= LARGE:
+                settle(stamp)
+            now = time.time_ns()
+            stamp = Stamp.of(_regular(os.fspath(path)))
+            if stamp.settled(now):
+                self._index.put_files([(os.fspath(path), stamp, files[""])])
+            return
+        now = time.time_ns()
+        found = self._scan(path)
+        if len(found.names) != len(files) or any(name not in files for name in found.names):
+            return
+        ordered = {name: files[name] for name in found.names}
+        row = TreeRow(b"", listing_digest(listing_bytes(ordered)), found.size, len(ordered))
+        self._keep(found, row, ordered, found.packed(), now)
 
     def _scan(self, path: Path) -> Scan:
         """Walk a directory with the rules of .dvcignore."""
@@ -180,9 +210,7 @@ def _digest(paths: list[str], sizes: list[int]) -> list[str]:
     try:
         return digest_files(paths, sizes)
     except OSError as error:
-        raise StateError(
-            f"{error.filename} cannot be read: {error.strerror}", code="artifacts.unreadable"
-        ) from error
+        raise unreadable(error, paths[0]) from error
 
 
 def _status(path: Path | str) -> os.stat_result | None:
@@ -192,28 +220,14 @@ def _status(path: Path | str) -> os.stat_result | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise StateError(
-            f"{path} cannot be read: {error.strerror}", code="artifacts.unreadable"
-        ) from error
+        raise unreadable(error, os.fspath(path)) from error
 
 
 def _regular(path: str) -> os.stat_result:
     """Return the status of a regular file."""
     status = _status(path)
     if status is None:
-        raise _changing(path)
+        raise changed(path)
     if not stat.S_ISREG(status.st_mode):
-        raise StateError(
-            f"{path} is neither a file nor a directory",
-            code="artifacts.special-file",
-            hint="sockets, pipes and devices cannot be stored; put them elsewhere",
-        )
+        raise special(path)
     return status
-
-
-def _changing(path: str) -> StateError:
-    return StateError(
-        f"{path} changed while it was being read",
-        code="artifacts.changed",
-        hint="something is still writing to it; wait for it to end, then run again",
-    )

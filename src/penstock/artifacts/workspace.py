@@ -1,5 +1,5 @@
 # Paths are plain strings here: there may be 100,000 of them.
-# ruff: noqa: PTH101, PTH103, PTH106, PTH108, PTH113, PTH114, PTH115, PTH116, PTH120
+# ruff: noqa: PTH101, PTH103, PTH106, PTH108, PTH110, PTH113, PTH114, PTH115, PTH116, PTH120
 """The workspace side of the cache: files are linked from objects, and links put right."""
 
 from __future__ import annotations
@@ -9,14 +9,11 @@ import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from penstock.artifacts.index import HashIndex
+from penstock.artifacts.faults import missing
 from penstock.artifacts.links import UMASK, link
 from penstock.artifacts.objects import Objects
-from penstock.artifacts.stamps import Stamp
 from penstock.artifacts.trees import Present
 from penstock.domain.artifact import Artifact
-
-_PLAIN_MODE = 0o666 & ~UMASK
 
 
 class Workspace:
@@ -25,83 +22,113 @@ class Workspace:
     Args:
         kinds: link types in order of preference.
         objects: the cache.
-        index: is told of every file made.
+        shared: whether copies are writable for the group.
     """
 
-    def __init__(self, kinds: Sequence[str], objects: Objects, index: HashIndex) -> None:
+    def __init__(self, kinds: Sequence[str], objects: Objects, *, shared: bool) -> None:
         self._kinds = tuple(kinds)
         self._objects = objects
-        self._index = index
+        self._mode = 0o664 if shared else 0o666 & ~UMASK
 
-    def relink(self, path: Path, artifact: Artifact, files: Mapping[str, str]) -> None:
-        """Replace files by links of the configured kind, as DVC does after a stage."""
+    def relink(self, path: Path, artifact: Artifact, files: Mapping[str, str]) -> bool:
+        """Replace files by links of the configured kind, as DVC does after a stage.
+
+        Returns:
+            Whether any file was touched.
+        """
+        touched, synced = False, False
         for relative, md5 in files.items():
             target = f"{path}/{relative}" if relative else os.fspath(path)
-            if self._fits(target, md5):
-                self._plain_mode(target, isexec=artifact.isexec)
-            else:
-                self._link(target, md5, isexec=artifact.isexec)
+            status = os.lstat(target)
+            if not self._is_linked(status, target, md5):
+                if not synced and self._kinds[0] in ("hardlink", "symlink"):
+                    # From now on the cache is the only copy.
+                    self._objects.sync()
+                    synced = True
+                self._link(target, md5)
+                touched, status = True, os.lstat(target)
+            touched |= self._set_mode(status, target, md5, artifact)
+        return touched
 
     def make(
         self, path: Path, artifact: Artifact, files: Mapping[str, str], present: Present | None
-    ) -> None:
-        """Make a path hold the files; those that `present` says are right are kept."""
+    ) -> bool:
+        """Make a path hold the files; those that `present` says are right are kept.
+
+        Returns:
+            Whether any file was touched.
+        """
         kept: Mapping[str, str] = {}
+        touched = present is None or present.digest != artifact.md5
         if present is not None and present.is_dir == artifact.is_dir:
             kept = present.files
-        elif os.path.lexists(path):
-            remove(path)
-        for relative in kept:
-            if relative not in files:
+            for relative in [*present.odd, *(one for one in kept if one not in files)]:
                 os.unlink(path / relative)
                 _prune(path, os.path.dirname(relative))
+        elif os.path.lexists(path):
+            remove(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         if artifact.is_dir:
             path.mkdir(exist_ok=True)
         made: set[str] = set()
         for relative, md5 in files.items():
             target = f"{path}/{relative}" if relative else os.fspath(path)
-            if kept.get(relative) == md5 and self._fits(target, md5):
-                self._plain_mode(target, isexec=artifact.isexec)
-                continue
-            _directories(os.fspath(path), os.path.dirname(relative), made)
-            self._link(target, md5, isexec=artifact.isexec)
+            status = os.lstat(target) if kept.get(relative) == md5 else None
+            if status is None or not self._is_linked(status, target, md5):
+                _directories(os.fspath(path), os.path.dirname(relative), made)
+                self._link(target, md5)
+                touched, status = True, os.lstat(target)
+            touched |= self._set_mode(status, target, md5, artifact)
+        return touched
 
-    def _fits(self, target: str, md5: str) -> bool:
-        """Whether a file with the right content is linked in the configured way already."""
-        try:
-            status = os.lstat(target)
-        except FileNotFoundError:
-            return False
+    def _is_linked(self, status: os.stat_result, target: str, md5: str) -> bool:
+        """Whether a file with the right content is linked in a configured way."""
         source = self._objects.path(md5)
-        plain = stat.S_ISREG(status.st_mode) and status.st_nlink == 1
+        is_link = stat.S_ISLNK(status.st_mode)
         for kind in self._kinds:
-            if kind in ("copy", "reflink") and plain:
+            if kind in ("copy", "reflink") and not is_link and status.st_nlink == 1:
                 return True
-            if kind == "hardlink" and status.st_nlink > 1:
-                return os.path.samestat(status, os.stat(source))
-            if kind == "symlink" and stat.S_ISLNK(status.st_mode):
+            if kind == "hardlink" and not is_link:
+                if status.st_size == 0 and status.st_nlink == 1:
+                    return True
+                if status.st_nlink > 1:
+                    return os.path.samestat(status, os.stat(source))
+            if kind == "symlink" and is_link:
                 return os.readlink(target) == source
         return False
 
-    def _link(self, target: str, md5: str, *, isexec: bool) -> None:
+    def _link(self, target: str, md5: str) -> None:
         """Put an object at a path of the workspace."""
         source = self._objects.path(md5)
-        kind = link(source, target, self._kinds)
-        if kind in ("copy", "reflink"):
-            self._plain_mode(target, isexec=isexec)
-        elif kind == "hardlink":
-            # The object's ctime moved with its number of links; its content did not.
-            self._index.put_objects([(md5, Stamp.of(os.stat(source)))])
+        try:
+            kind = link(source, target, self._kinds)
+        except FileNotFoundError as error:
+            if not os.path.exists(source):
+                raise missing([md5]) from error
+            raise
+        if kind == "hardlink":
+            self._objects.relinked(md5)
 
-    def _plain_mode(self, target: str, *, isexec: bool) -> None:
-        """Give a copy the mode that DVC gives it."""
-        status = os.lstat(target)
-        if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
-            return
-        mode = _PLAIN_MODE | (stat.S_IXUSR if isexec else 0)
-        if stat.S_IMODE(status.st_mode) != mode:
-            os.chmod(target, mode)
+    def _set_mode(self, status: os.stat_result, target: str, md5: str, artifact: Artifact) -> bool:
+        """Give a file the mode that DVC gives it; returns whether it had another.
+
+        A link shares its mode with the object, so only what an executable needs is added.
+        """
+        execute = stat.S_IXUSR if artifact.isexec else 0
+        is_copy = stat.S_ISREG(status.st_mode) and status.st_nlink == 1
+        if is_copy:
+            mode = self._mode | execute
+        elif execute:
+            status = os.stat(target)
+            mode = stat.S_IMODE(status.st_mode) | execute
+        else:
+            return False
+        if stat.S_IMODE(status.st_mode) == mode:
+            return False
+        os.chmod(target, mode)
+        if not is_copy:
+            self._objects.relinked(md5)
+        return True
 
 
 def remove(path: Path) -> None:
