@@ -56,7 +56,7 @@ def warn(text: str, hint: str | None = None) -> None:
     """Tell on standard error what may be wrong, and what to do about it."""
     click.echo(f"{paint('warning:', 'yellow', bold=True)} {text}", err=True)
     if hint:
-        click.echo(f"  {paint('help:', 'cyan')} {hint}", err=True)
+        click.echo(_help(hint), err=True)
 
 
 def fail(error: PenstockError, *, as_json: bool | None = None) -> None:
@@ -84,7 +84,7 @@ def render(error: PenstockError, *, root: Path | None = None) -> str:
     if len(error.problems) > 1:
         lines.append(f"{paint('error:', 'red', bold=True)} {error.message}")
         if error.hint:
-            lines.append(f"  {paint('help:', 'cyan')} {error.hint}")
+            lines.append(_help(error.hint))
     return "\n".join(lines)
 
 
@@ -141,8 +141,12 @@ def _problem(problem: Problem, root: Path | None, tail: list[str]) -> list[str]:
         lines += _excerpt(problem.span, root)
     lines += tail
     if problem.hint:
-        lines.append(f"  {paint('help:', 'cyan')} {problem.hint}")
+        lines.append(_help(problem.hint))
     return lines
+
+
+def _help(hint: str) -> str:
+    return f"  {paint('help:', 'cyan')} " + hint.replace("\n", "\n  ")
 
 
 def _excerpt(span: Span, root: Path | None) -> list[str]:
