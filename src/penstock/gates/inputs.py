@@ -24,16 +24,22 @@ def input_key(
     stage: str,
     *,
     environment: Mapping[str, str],
+    subjects: Mapping[str, Sequence[Path]],
     paths: Sequence[Path] | None,
 ) -> str | None:
     """Return the digest of everything that a stage test depends on.
 
     That is: the test files and the data beside them, `conftest.py` up the tree, every module of
     the project that they import (through and through), pytest's configuration, the stage's
-    command, parameters, dependencies and (after it) outputs, files that `environment` names, and
-    the packages of the interpreter.
+    command, parameters, dependencies and (after it) outputs, the models and data that the code
+    asks for by fixture, and the packages of the interpreter.
 
     Args:
+        root: the project.
+        test: the mapped targets.
+        stage: around which they run.
+        environment: further variables that the tests see.
+        subjects: the files behind each fixture of penstock's pytest plugin.
         paths: what the stage reads (and, after it, makes), where the caller knows; else it is
             read from dvc.yaml and dvc.lock.
 
@@ -46,9 +52,11 @@ def input_key(
     digest = hashlib.sha256(b"penstock stage test 1\n")
     heading = [test.when, sorted(test.targets), facts, sorted(environment.items()), packages()]
     digest.update(json.dumps(heading, default=str).encode())
-    named = [Path(value) for value in environment.values() if value.startswith("/")]
     code = _code(root, test.targets)
-    for path in sorted({*code, *found, *(one for one in named if one.exists())}):
+    words = _words(code)
+    asked = [path for name in words & set(subjects) for path in subjects[name]]
+    asked += _run_files(root) if "run" in words else []
+    for path in sorted({*code, *found, *asked}):
         digest.update(
             f"\n{path.relative_to(root) if path.is_relative_to(root) else path} ".encode()
         )
@@ -111,6 +119,24 @@ def _code(root: Path, targets: Iterable[str]) -> set[Path]:
                 break
     found |= {root / one for one in _CONFIGS if (root / one).is_file()}
     return found | _imports(root, found)
+
+
+def _words(files: Iterable[Path]) -> set[str]:
+    """Return the names of arguments, and all texts, in source files: so fixtures are asked for."""
+    found: set[str] = set()
+    for file in files:
+        if file.suffix != ".py":
+            continue
+        try:
+            tree = ast.parse(file.read_bytes())
+        except (SyntaxError, ValueError):
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, ast.arg):
+                found.add(node.arg)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.add(node.value)
+    return found
 
 
 def _imports(root: Path, files: Iterable[Path]) -> set[Path]:
@@ -214,6 +240,14 @@ def _yaml(path: Path) -> dict[str, Any]:
     except (OSError, yaml.YAMLError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _run_files(root: Path) -> list[Path]:
+    """Return the files with the metrics and parameters that the fixture `run` reads."""
+    stages = _yaml(root / "dvc.yaml").get("stages") or {}
+    metrics = [one for stage in stages.values() for one in (stage or {}).get("metrics") or []]
+    names = [_path(one) for one in metrics if "${" not in _path(one)]
+    return [root / "params.yaml", root / "dvc.yaml", *(root / one for one in names)]
 
 
 def stage_names(root: Path) -> list[str]:

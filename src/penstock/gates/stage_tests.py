@@ -18,7 +18,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from penstock.domain.verdict import Evidence, Outcome, Verdict
 from penstock.errors import ConfigError, PenstockError, Problem
 from penstock.gates.inputs import input_key, stage_names
 from penstock.gates.junit import JUnit, read_junit
+from penstock.gates.subjects import Subjects
 from penstock.gates.targets import StageTest, target_problems
 
 __all__ = ["StageTest", "StageTests"]
@@ -44,8 +45,9 @@ class StageTests:
     Args:
         root: the project; tests run there.
         mapping: which targets, before or after which stage.
-        environment: variables for the tests, such as ``PENSTOCK_MODEL`` (see `penstock.testing`).
-            Absolute paths in it count as inputs of every test.
+        subjects: the models and the data that the tests may ask for by fixture; by default those
+            of penstock.yaml and the journal. They count as inputs of the tests that ask for them.
+        environment: further variables for the tests; they count as inputs of every test.
         paths: tells what a stage reads and makes; by default dvc.yaml and dvc.lock do.
         state: where verdicts and reports are kept, by default ``.penstock`` in the root.
         python: the interpreter whose pytest is used.
@@ -59,6 +61,7 @@ class StageTests:
         root: Path,
         mapping: Sequence[StageTest],
         *,
+        subjects: Subjects | None = None,
         environment: Mapping[str, str] | None = None,
         paths: StagePaths | None = None,
         state: Path | None = None,
@@ -68,6 +71,7 @@ class StageTests:
         self.mapping = tuple(mapping)
         self.environment = dict(environment or {})
         self.state = state or self.root / ".penstock"
+        self._given = subjects
         self._paths = paths
         self._python = python
         problems = [one for test in mapping for one in target_problems(self.root, test)]
@@ -97,26 +101,36 @@ class StageTests:
     def _one(self, stage: str, test: StageTest, number: int) -> Verdict:
         report = self.report_path(stage, test.when, number)
         paths = self._paths(stage, test.when) if self._paths else None
-        environment = {
-            "PENSTOCK_ROOT": str(self.root),
-            "PENSTOCK_STAGE": stage,
-            "PENSTOCK_WHEN": test.when,
-            **self.environment,
-        }
-        counted = {k: v for k, v in environment.items() if k not in _UNCOUNTED}
-        key = input_key(self.root, test, stage, environment=counted, paths=paths)
+        named = {"PENSTOCK_STAGE": stage, "PENSTOCK_WHEN": test.when, **self.environment}
+        key = input_key(
+            self.root,
+            test,
+            stage,
+            environment=named,
+            subjects=self._subjects.paths(),
+            paths=paths,
+        )
         remembered = self._recall(key, report)
         if remembered is not None:
             return remembered
         report.parent.mkdir(parents=True, exist_ok=True)
         report.unlink(missing_ok=True)
         start = time.monotonic()
-        status, output = self._pytest(test, report, environment)
+        status, output = self._pytest(test, report, {**self._subjects.environment(), **named})
         verdict = _verdict(stage, test, status, output, report, self.root)
         verdict = replace(verdict, seconds=time.monotonic() - start)
         if key is not None and verdict.outcome is Outcome.PASSED:
             self._remember(key, verdict, report)
         return verdict
+
+    @cached_property
+    def _subjects(self) -> Subjects:
+        if self._given is not None:
+            return self._given
+        try:
+            return Subjects.find(self.root)
+        except PenstockError:  # tests of code need no penstock.yaml
+            return Subjects(self.root)
 
     def _pytest(
         self, test: StageTest, report: Path, environment: Mapping[str, str]
@@ -169,10 +183,6 @@ class StageTests:
         item = {"verdict": verdict.to_dict(), "report": report.read_text(encoding="utf-8")}
         with contextlib.suppress(OSError):  # a full disk costs a repetition, not the run
             _write(self.state / "tests" / f"{key}.json", json.dumps(item))
-
-
-_UNCOUNTED = {"PENSTOCK_RUN_ID", "PENSTOCK_ROOT"}
-"""Variables that differ from run to run without a difference to any test."""
 
 
 def _verdict(

@@ -64,6 +64,7 @@ def minimum_functionality(
     Raises:
         AssertionError: fewer cases are right.
     """
+    __tracebackhide__ = True
     if expected is None and isinstance(cases, Rows):
         expected = cases.labels.to_numpy()
     answers = model.predict(cases)
@@ -100,6 +101,7 @@ def invariance(
     Raises:
         AssertionError: the answers of more rows change.
     """
+    __tracebackhide__ = True
     before_rows, after_rows = _pair(rows, change)
     if within is not None:
         before, after = model.score(before_rows), model.score(after_rows)
@@ -136,6 +138,7 @@ def directional(
         AssertionError: fewer rows follow.
         ValueError: `expect` is neither.
     """
+    __tracebackhide__ = True
     if expect not in {"up", "down"}:
         raise ValueError(f"expect is 'up' or 'down', not {expect!r}")
     before_rows, after_rows = _pair(rows, change)
@@ -166,12 +169,15 @@ def _pair(rows: Asked, change: Change) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def _judge(what: str, good: NDArray[np.bool_], at_least: float, shown: Sequence[str]) -> Behaviour:
+    __tracebackhide__ = True
     n, held = len(good), int(np.count_nonzero(good))
     words = f"{held} of {n} {what}"
-    assert n > 0, f"no rows to ask: nothing shows that {what}"
+    if n == 0:
+        raise AssertionError(f"no rows to ask: nothing shows that {what}")
     if held < n:
         words += f" ({held / n:.1%}, wanted {at_least:.1%}); {'; '.join(shown)}"
-    assert held >= at_least * n - 1e-9, words
+    if held < at_least * n - 1e-9:
+        raise AssertionError(words)
     return Behaviour(n, held, words)
 
 

@@ -96,7 +96,7 @@ class _told_in_words:  # noqa: N801 - reads as the statement that it is
     def __exit__(self, _kind: object, error: object, _trace: object) -> None:
         if isinstance(error, PenstockError):
             hint = f"; {error.hint}" if error.hint else ""
-            pytest.fail(f"{error.message}{hint}", pytrace=False)
+            raise pytest.fail.Exception(f"{error.message}{hint}", pytrace=False) from None
 
 
 def pytest_report_header() -> str | Iterator[str] | list[str]:

@@ -12,7 +12,7 @@ import pandas as pd
 from penstock.errors import StateError
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Rows:
     """Rows of a test set.
 
@@ -67,6 +67,9 @@ class Rows:
             self.frame.query(which) if isinstance(which, str) else self.frame[which(self.frame)]
         )
         return Rows(picked, self.target)
+
+    def __repr__(self) -> str:
+        return f"Rows({len(self)} rows, target={self.target!r})"
 
     def __len__(self) -> int:
         return len(self.frame)
