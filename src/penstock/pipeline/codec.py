@@ -68,9 +68,15 @@ def _unstage(row: list[Any]) -> Stage:
             cpus, memory, gpus, tuple((name, most) for name, most in limits),
             timeout, retries, delay, tuple((name, text) for name, text in env),
         )  # fmt: skip
+    address, name, file, wdir, cmd, place = row[:6]
+    frozen, always_changed, desc, group = row[9:13]
     return Stage(
-        *row[:5],
-        tuple(row[5]),
+        address,
+        name,
+        file,
+        wdir,
+        cmd,
+        tuple(place),
         tuple([Dependency(path, full, tuple(place)) for path, full, place in row[6]]),
         tuple(
             [
@@ -79,6 +85,9 @@ def _unstage(row: list[Any]) -> Stage:
             ]
         ),
         tuple([Output(path, full, tuple(place), *rest) for path, full, place, *rest in row[8]]),
-        *row[9:13],
+        frozen,
+        always_changed,
+        desc,
+        group,
         resources,
     )

@@ -80,7 +80,7 @@ def _dump(data: Any, width: int | None) -> str:
     return stream.getvalue()
 
 
-def _mapping(data: dict[str, Any], indent: int, lines: list[str], first: str = "") -> None:
+def _mapping(data: dict[Any, Any], indent: int, lines: list[str], first: str = "") -> None:
     pad = " " * indent
     for key, value in data.items():
         if not isinstance(key, str) or len(key) > 100:
@@ -121,7 +121,7 @@ def _scalar(value: Any, column: int) -> str:
         text = repr(value)
         if text.replace(".", "").replace("-", "").isdecimal():
             return text
-    elif value == [] or value == {}:
+    elif value in ([], {}):
         return "[]" if isinstance(value, list) else "{}"
     raise _Unusual
 

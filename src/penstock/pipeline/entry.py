@@ -9,7 +9,7 @@ from typing import Any
 
 from penstock.domain.artifact import Artifact
 from penstock.domain.pipeline import Stage
-from penstock.pipeline.params import DEFAULT
+from penstock.pipeline.parameters import DEFAULT
 
 _NOT_HASHED = frozenset(("size", "nfiles"))
 

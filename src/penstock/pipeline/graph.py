@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from penstock.domain.pipeline import Output, Stage
+from penstock.domain.pipeline import Dependency, Output, ParamsFile, Stage
 from penstock.errors import Problem, Span
 
 
@@ -56,7 +56,8 @@ def connect(stages: Mapping[str, Stage]) -> tuple[dict[str, tuple[str, ...]], li
     upstream: dict[str, tuple[str, ...]] = {}
     for address, stage in stages.items():
         sources: dict[str, None] = {}
-        for item in (*stage.deps, *stage.params):
+        items: tuple[Dependency | ParamsFile, ...] = (*stage.deps, *stage.params)
+        for item in items:
             for path in outputs.touching(item.full):
                 owner, out = outputs.owner[path]
                 if owner.address != address:
@@ -78,7 +79,7 @@ def _outs(stages: Mapping[str, Stage], outputs: Outputs) -> Iterator[Problem]:
         message = f"{out.path} is an output {again}"
         hint = "each file has one stage that writes it"
         yield Problem("graph.duplicate-output", message, Span(*out.place), hint)
-    for path, (stage, out) in outputs.owner.items():
+    for path, (_, out) in outputs.owner.items():
         parent = outputs.above(path)
         if parent is not None:
             other, around = outputs.owner[parent]
@@ -89,7 +90,7 @@ def _outs(stages: Mapping[str, Stage], outputs: Outputs) -> Iterator[Problem]:
         if not path or path.startswith(("../", "/")) or path == "..":
             message = f"the output {out.path} lies outside the project"
             hint = "outputs must lie below the project's root"
-            if path in ("",):
+            if not path:
                 message = f"the output {out.path} is the project itself"
             yield Problem("graph.outside", message, Span(*out.place), hint)
         elif path.split("/", 1)[0] in (".git", ".dvc", ".penstock"):

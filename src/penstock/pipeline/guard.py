@@ -27,7 +27,9 @@ _POLL_SECONDS = 0.05
 
 
 @contextlib.contextmanager
-def held(root: Path, waiting: Callable[[str], None], *, timeout: float | None = None) -> Iterator[int]:
+def held(
+    root: Path, waiting: Callable[[str], None], *, timeout: float | None = None
+) -> Iterator[int]:
     """Hold the guard of a project.
 
     Args:

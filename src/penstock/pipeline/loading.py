@@ -165,12 +165,12 @@ class Reader:
             stages[stage.address] = stage
 
     def _load(self, file: str) -> Any:
-        from penstock.pipeline import params
+        from penstock.pipeline import parameters
 
         self.inputs[file] = None
         if file not in self._params:
             path = self._root / file
-            self._params[file] = params.load(path, file) if path.is_file() else None
+            self._params[file] = parameters.load(path, file) if path.is_file() else None
         return self._params[file]
 
     def _settings(self, name: str) -> str:

@@ -79,7 +79,7 @@ class LockFiles:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 self._stream = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
                 durable.sync_directory(path.parent)
-            lines = []
+            lines: list[dict[str, Any]] = []
             if file not in self._pending:
                 lines.append({"file": file, "base": self._digest(file)})
                 self._pending[file] = {}
@@ -90,6 +90,12 @@ class LockFiles:
         except OSError as error:
             raise durable.cannot_write(path, error) from error
         self._pending[file][name] = entry
+
+    def recover(self) -> list[tuple[str, str]]:
+        """Fold in what a killed run left; return (lock file, stage) of each."""
+        found = [(file, name) for file, entries in self._pending.items() for name in entries]
+        self.fold()
+        return found
 
     def fold(self) -> None:
         """Write what is pending into the lock files.
@@ -219,8 +225,10 @@ def parse(text: str, file: str) -> dict[str, Entry]:
     data = document.value
     if data is None:
         return {}
-    stages = data.get("stages", {} if "schema" in data else data) if isinstance(data, dict) else 0
-    stages = {} if stages is None else stages
+    stages: Any = None
+    if isinstance(data, dict):
+        stages = data.get("stages", {} if "schema" in data else data)
+        stages = {} if stages is None else stages
     good = isinstance(stages, dict) and all(isinstance(one, dict) for one in stages.values())
     if not good:
         raise ConfigError(
@@ -251,8 +259,10 @@ def updated(text: str, changed: dict[str, Entry], file: str) -> str:
 def _split(text: str) -> dict[str, str] | None:
     """Return the lines of each stage by its first line; None when that is not safe."""
     body = text.removeprefix(_HEAD)
+    if text == _HEAD:
+        return {}
     if body is text or "#" in body or "\n\n" in body or (body and not body.endswith("\n")):
-        return {} if text == _HEAD else None
+        return None
     starts = [match.start() for match in _STAGE_LINE.finditer(body)]
     if body and (not starts or starts[0] != 0 or re.search(r"^(?!  )", body[:-1], re.MULTILINE)):
         return None
@@ -264,7 +274,8 @@ def _edited(text: str, changed: dict[str, Entry], file: str) -> str:
     """Edit by round trip, so that comments stay."""
     import io
 
-    from ruamel.yaml import YAML, YAMLError
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
 
     parse(text, file)
     yaml = YAML()

@@ -37,8 +37,8 @@ class Observer:
         """Take the digest of everything that the stages read and write."""
         paths: dict[str, None] = {}
         for stage in stages:
-            for item in (*stage.deps, *stage.outs):
-                paths[item.full] = None
+            paths.update(dict.fromkeys(dep.full for dep in stage.deps))
+            paths.update(dict.fromkeys(out.full for out in stage.outs))
         self.look(paths)
 
     def look(self, paths: Iterable[str]) -> None:
@@ -81,15 +81,13 @@ class ParameterFiles:
         self._dirty = False
         self._lock = threading.Lock()
 
-    def values(
-        self, file: str, keys: tuple[str, ...]
-    ) -> tuple[dict[str, Any] | None, list[str]]:
+    def values(self, file: str, keys: tuple[str, ...]) -> tuple[dict[str, Any] | None, list[str]]:
         """Return the values of `keys` (of all, for none), and the keys that are not there.
 
         Raises:
             ConfigError: the file cannot be read.
         """
-        from penstock.pipeline.params import select
+        from penstock.pipeline.parameters import select
 
         with self._lock:
             whole = self._whole(file)
@@ -109,7 +107,7 @@ class ParameterFiles:
         known = self._files.get(file)
         if known and known[0] == list(stamp):
             return known[1]
-        from penstock.pipeline.params import load
+        from penstock.pipeline.parameters import load
 
         value = load(Path(path), file)
         self._files[file] = [list(stamp) if stamp.settled(now) else None, value]

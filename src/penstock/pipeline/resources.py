@@ -48,7 +48,7 @@ def seconds(value: Any) -> float | None:
 
 def read(meta: Any, report: Report) -> Resources:
     """Read the settings of one stage; whatever is wrong goes to `report`."""
-    wanted = meta.get("penstock") if isinstance(meta, dict) else None
+    wanted: Any = meta.get("penstock") if isinstance(meta, dict) else None
     if wanted is None:
         return Resources()
     if not isinstance(wanted, dict):

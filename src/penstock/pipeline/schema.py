@@ -1,4 +1,4 @@
-"""The shape of dvc.yaml: which keys, which kinds of value. Every problem at once, with its place."""
+"""The shape of dvc.yaml: which keys, which kinds of value; every problem at once."""
 
 from __future__ import annotations
 

@@ -164,7 +164,7 @@ def as_text(value: Any, context: Context | None = None) -> str:
 def _flags(value: dict[Any, Any], context: Context) -> list[str]:
     from shlex import quote
 
-    from penstock.pipeline.params import flatten
+    from penstock.pipeline.parameters import flatten
 
     parts: list[str] = []
     for name, item in flatten(value).items():
