@@ -12,7 +12,6 @@ next command carries on from the journal.
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -98,7 +97,7 @@ class Loop:
     def _run(self, walk: Walk, listener: pipeline.Listener | None) -> Event | None:
         wishes, root = walk.wishes, self.project.root
         revision = pipeline.revision(root)
-        started = Run(new_run_id(), revision, started=time.time())
+        started = Run(pipeline.new_run_id(), revision, started=time.time())
         recorder = RunRecorder(self.journal, started, wishes.reason, cause=wishes.cause)
 
         def listen(progress: pipeline.Progress) -> None:
@@ -251,13 +250,6 @@ ANSWERS: Mapping[EventType, Callable[[Loop, Walk, Event], Event | None]] = {
 
 
 _REGISTERED = "registered"
-
-
-def new_run_id() -> str:
-    """Return an id that sorts by time and is unique: ``20261124-215501-k3f9``."""
-    letters = "0123456789abcdefghijkmnpqrstuvwxyz"
-    tail = "".join(secrets.choice(letters) for _ in range(4))
-    return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{tail}"
 
 
 def _name(version: ModelVersion) -> str:

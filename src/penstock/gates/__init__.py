@@ -18,6 +18,10 @@ _NAMES = {
     "StageTests": "stage_tests",
     "scan": "model_scan",
     "signature_gate": "signature",
+    # one candidate, all gates
+    "Contender": "judgement",
+    "Judgement": "judgement",
+    "judge_candidate": "judgement",
     # language, judge and ledger
     "Clause": "conditions",
     "Condition": "conditions",

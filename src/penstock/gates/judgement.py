@@ -7,17 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from penstock.config.settings import GateSettings, ModelSettings
 from penstock.domain.verdict import Outcome, Verdict
+from penstock.errors import StateError
+from penstock.gates.conditions import ConditionSpec, GateSpec
 from penstock.gates.evaluation import evaluate
-from penstock.gates.judge import GateSpec, curves, judge
+from penstock.gates.judging import judge
 from penstock.gates.ledger import Ledger
+from penstock.gates.model_scan import scan
+from penstock.gates.pictures import curves
 from penstock.gates.predictions import Predictions
-from penstock.gates.scan import scan
 from penstock.gates.signature import signature_gate
+
+_ADAPTIVITY = {"first-change": "firstChange"}
+_MIB = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +33,7 @@ class Contender:
 
     Attributes:
         path: directory of the MLflow model.
-        python: interpreter of its environment; asked for only after the scan has passed.
+        python: gives the interpreter of its environment; asked only after the scan has passed.
         name: what people call it: a run or a version.
     """
 
@@ -48,62 +55,120 @@ class Judgement:
     curves: dict[str, Any]
 
 
+def gate_spec(settings: GateSettings, model: ModelSettings) -> GateSpec:
+    """Return the conditions of penstock.yaml in the form that the judge takes."""
+    conditions = tuple(
+        ConditionSpec(one.text, one.span, _policy(one.inconclusive), one.name)
+        for one in settings.conditions
+    )
+    return GateSpec(
+        conditions=conditions,
+        reliability=settings.reliability,
+        mode="fn-free" if settings.mode == "fn-free" else "fp-free",
+        adaptivity=_ADAPTIVITY.get(settings.adaptivity, settings.adaptivity),
+        steps=settings.steps,
+        slices=settings.slices,
+        positive=model.positive,
+    )
+
+
 def judge_candidate(
-    spec: GateSpec,
+    settings: GateSettings,
     candidate: Contender,
     champion: Contender | None,
     *,
-    data: Path,
-    target: str,
+    model: ModelSettings,
+    base: Path,
     ledger: Ledger,
-    task: str | None = None,
 ) -> Judgement:
     """Ask every gate about a candidate.
 
     A model that crashes, hangs or takes too much memory is a failed verdict, not an error.
 
     Args:
-        spec: conditions and guarantees.
+        settings: of penstock.yaml.
         candidate: the model in question.
         champion: the one that serves now, None before the first deployment.
-        data: held-out rows, parquet or csv.
-        target: the column that is predicted.
+        model: which rows it is judged on, and their target.
+        base: directory that the paths of `model` are relative to.
         ledger: counts how often these rows have decided.
-        task: ``classification``, ``regression`` or ``ranking``; None finds out.
+
+    Raises:
+        ConfigError: a condition that cannot be read, at its column.
+        StateError: ``gates.champion-fails`` when the champion cannot be held against.
     """
-    scanned = scan(candidate.path)
-    if scanned.stops:
+    spec = gate_spec(settings, model)
+    scanned = _as(settings.scan, scan(candidate.path))
+    if scanned is not None and scanned.stops:
         return Judgement((scanned,), {})
+    data = base / model.test_data
+
+    def answers_of(one: Contender) -> Predictions:
+        return evaluate(
+            one.path,
+            one.python(),
+            data,
+            model.target,
+            task=model.task,
+            timeout=settings.timeout,
+            memory=(settings.memory_mb or (1 << 20)) * _MIB,
+        )
+
     contenders = [candidate] if champion is None else [candidate, champion]
     with ThreadPoolExecutor(len(contenders)) as pool:
-        answers = list(
-            pool.map(
-                lambda one: evaluate(one.path, one.python(), data, target, task=task), contenders
-            )
-        )
-    verdicts = [scanned, _answers(candidate, answers[0])]
-    if champion is not None:
-        verdicts.append(signature_gate(candidate.path, champion.path))
-    if verdicts[1].stops:
+        answers = list(pool.map(answers_of, contenders))
+    verdicts = [] if scanned is None else [scanned]
+    verdicts.append(_answers(candidate, answers[0]))
+    signature = signature_gate(candidate.path, champion.path if champion else None)
+    if (shown := _as(settings.signature, signature)) is not None:
+        verdicts.append(shown)
+    if not answers[0].ok:
         return Judgement(tuple(verdicts), {})
-    other = answers[1] if len(answers) > 1 and answers[1].ok else None
+    other = _held_against(champion, answers[1:])
     verdicts += judge(
         spec,
         candidate=answers[0],
         champion=other,
         data=data,
-        target=target,
+        target=model.target,
         ledger=ledger,
-        task=task,
+        task=model.task,
         candidate_id=candidate.name,
     )
-    return Judgement(tuple(verdicts), curves(answers[0], other, data, target))
+    return Judgement(tuple(verdicts), curves(answers[0], other, data, model.target))
+
+
+def _policy(text: str) -> Any:
+    """Return one of the words that `ConditionSpec` takes; the settings have checked it."""
+    return text
+
+
+def _as(policy: str, verdict: Verdict) -> Verdict | None:
+    """Return a verdict that blocks, only warns, or is not asked for."""
+    if policy == "off":
+        return None
+    return verdict if policy == "block" else replace(verdict, blocking=False)
+
+
+def _held_against(champion: Contender | None, answers: list[Predictions]) -> Predictions | None:
+    if champion is None:
+        return None
+    (found,) = answers
+    if found.ok:
+        return found
+    raise StateError(
+        f"the champion ({champion.name}) gives no answers on the test set: {found.error}",
+        code="gates.champion-fails",
+        hint="a candidate cannot be compared with it; has the form of the test data changed? "
+        "`penstock rollback`, or judge without comparing with the champion",
+    )
 
 
 def _answers(contender: Contender, found: Predictions) -> Verdict:
     """Say whether a model answered at all."""
+    name = "candidate answers"
     if found.ok and not found.nonfinite:
         words = f"{contender.name} answered all {found.n:,} held-out rows"
-        return Verdict("candidate answers", Outcome.PASSED, words, kind="evaluation")
+        return Verdict(name, Outcome.PASSED, words, kind="evaluation")
     words = found.error or f"{found.nonfinite:,} of {found.n:,} answers are NaN or infinite"
-    return Verdict("candidate answers", Outcome.FAILED, words, kind="evaluation")
+    return Verdict(name, Outcome.FAILED, words, kind="evaluation")

@@ -1,0 +1,94 @@
+"""The loop with real parts, judged by the journal, MLflow, DVC, Git and HTTP."""
+
+import json
+import os
+import subprocess
+import urllib.request
+
+from mlflow.tracking import MlflowClient
+
+from penstock.domain.event import EventType
+from penstock.journal import Journal
+
+
+def predict(url, rows):
+    body = json.dumps({"dataframe_split": {"columns": ["age", "visits", "spent"], "data": rows}})
+    request = urllib.request.Request(
+        f"{url}/invocations", body.encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.load(answer)["predictions"], answer.headers["X-Penstock-Version"]
+
+
+def test_a_commit_becomes_a_served_version_and_a_rollback_takes_it_back(mini):
+    client = MlflowClient(f"sqlite:///{mini.root}/mlflow.db")
+    first = mini.ask("run", "--deploy")
+    assert first["outcome"] == "done"
+    assert first["version"]["version"] == 1
+    assert first["rollout"]["phase"] in ("promoted", "probation")
+    assert client.get_model_version_by_alias("mini", "champion").version in (1, "1")
+    status = mini.ask("status")
+    assert status["champion"]["version"] == 1
+    url = status["traffic"]["url"]
+    assert predict(url, [[0.0, 3.0, 0.0], [3.0, -3.0, 0.0]]) == ([1, 0], "1")
+
+    again = mini.ask("run")
+    assert not again["new"]
+    assert again["run"]["id"] == first["run"]["id"]
+    dvc = subprocess.run(
+        ["dvc", "status"],
+        cwd=mini.root,
+        env=os.environ | {"DVC_NO_ANALYTICS": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "up to date" in dvc.stdout
+
+    mini.commit("Lock the first run")
+    mini.edit("params.yaml", "strength: 1.0", "strength: 0.5")
+    mini.commit("Regularise more")
+    second = mini.ask("run")
+    ran = {one["stage"]: one["outcome"] for one in second["run"]["stages"]}
+    assert ran == {"prepare": "unchanged", "train": "ran", "evaluate": "ran"}
+    assert second["version"]["version"] == 2
+    rolled = mini.penstock("rollback", code=5)
+    assert "no previous champion" in rolled.stderr
+
+
+def test_a_refused_candidate_leaves_the_champion_alone(mini):
+    mini.ask("run", "--deploy")
+    mini.commit("Lock")
+    mini.edit("src/train.py", 'frame["bought"]', '1 - frame["bought"]')
+    mini.commit("Flip the target by mistake")
+    refused = mini.ask("run", "--deploy", code=1)
+    assert refused["outcome"] == "refused"
+    assert refused["version"] is None
+    stopping = [one for one in refused["verdicts"] if one["outcome"] == "failed"]
+    assert any("accuracy" in one["name"] for one in stopping)
+    assert all(one["words"] for one in stopping)
+    assert mini.ask("status")["champion"]["version"] == 1
+    again = mini.ask("run", code=1)
+    assert not again["new"]
+    with Journal(mini.root / ".penstock" / "journal.db") as journal:
+        refusals = list(journal.events(type=EventType.CANDIDATE_REFUSED))
+        assert len(refusals) == 1
+        chain = [event.type for event in journal.causes(refusals[0].id)]
+    assert chain == [
+        EventType.CANDIDATE_REFUSED,
+        EventType.CANDIDATE_MADE,
+        EventType.RUN_FINISHED,
+        EventType.RUN_STARTED,
+        EventType.TRIGGER_FIRED,
+    ]
+
+
+def test_uncommitted_changes_run_but_do_not_become_a_version(mini):
+    mini.edit("params.yaml", "strength: 1.0", "strength: 2.0")
+    done = mini.ask("run")
+    assert done["version"] is None
+    assert "no commit holds" in done["note"]
+    mini.commit("Mean it")
+    done = mini.ask("run")
+    assert done["version"]["version"] == 1
+    assert all(one["outcome"] == "unchanged" for one in done["run"]["stages"])
