@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from penstock.domain.verdict import Evidence, Outcome, Verdict
-from penstock.gates.pickles import Finding, scan_file
+from penstock.gates.pickles import Finding, dangerous, scan_file
 from penstock.gates.source_scan import scan_source
 
 _SHOWN = 3
@@ -39,6 +39,7 @@ def scan(model_path: Path, *, allow: Collection[str] = ()) -> Verdict:
         return Verdict("model scan", Outcome.ERROR, words, kind="scan")
     found: list[Finding] = []
     pickles = 0
+    found += _skops_trust(model_path)
     for file in files:
         name = str(file.relative_to(model_path)) if file != model_path else file.name
         one = scan_source(file, name) if file.suffix == ".py" else scan_file(file, name)
@@ -46,6 +47,27 @@ def scan(model_path: Path, *, allow: Collection[str] = ()) -> Verdict:
         found += one.findings
     verdict = _verdict(found, len(files), pickles, allow)
     return replace(verdict, seconds=time.monotonic() - start)
+
+
+def _skops_trust(model_path: Path) -> list[Finding]:
+    """Judge the types that an MLflow model declares as trusted for its skops files."""
+    import yaml
+
+    try:
+        meta = yaml.safe_load((model_path / "MLmodel").read_bytes())
+        flavors = (meta or {}).get("flavors") or {}
+        names = [
+            str(name)
+            for flavor in flavors.values()
+            for name in (flavor or {}).get("skops_trusted_types") or []
+        ]
+    except (OSError, yaml.YAMLError, AttributeError, TypeError):
+        return []
+    pairs = {tuple(name.rpartition(".")[::2]) for name in names}
+    return [
+        Finding("MLmodel", f"{module}.{name}", f"trusts {module}.{name}")
+        for module, name in sorted(dangerous((one[0], one[1]) for one in pairs))
+    ]
 
 
 def _files(folder: Path) -> list[Path]:
