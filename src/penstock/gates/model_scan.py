@@ -102,8 +102,7 @@ def _verdict(found: list[Finding], files: int, pickles: int, allow: Collection[s
             f"loading the model could run code: {shown}{more}",
             kind="scan",
             evidence=(evidence,),
-            hint="save the model without it, or list the import under gates.scan.allow "
-            "after reading what it does",
+            hint=_remedy(danger),
         )
     words = f"{_count(files, 'file')} scanned, {_count(pickles, 'pickle')}; nothing dangerous"
     if trusted:
@@ -112,6 +111,15 @@ def _verdict(found: list[Finding], files: int, pickles: int, allow: Collection[s
         shown = "; ".join(f"{one.file}: {one.words}" for one in warnings[:_SHOWN])
         words += f". Worth a look: {shown}"
     return Verdict("model scan", Outcome.PASSED, words, kind="scan", evidence=(evidence,))
+
+
+def _remedy(danger: list[Finding]) -> str:
+    if all(one.what.startswith("cloudpickle.") for one in danger):
+        return (
+            "the model carries a lambda or a function of a script: move it to a module of the "
+            "project, or save the model as code (models from code)"
+        )
+    return "find out what put it there; when it is meant, set `gates: {scan: warn}`"
 
 
 def _allowed(what: str, allow: Collection[str]) -> bool:

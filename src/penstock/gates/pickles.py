@@ -12,6 +12,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -86,7 +87,7 @@ def dangerous(imports: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
 def _ways(module: str, name: str) -> set[tuple[str, str]]:
     """Return the imports that an import amounts to, once its dotted name is walked."""
     parts = name.split(".")
-    steps = set(zip(parts, parts[1:], strict=False)) if len(parts) > 1 else set()
+    steps = set(pairwise(parts))
     builtins = {("builtins", part) for part in parts} if len(parts) > 1 else set()
     return {(module, name), (module, parts[0])} | steps | builtins
 
