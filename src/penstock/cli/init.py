@@ -237,7 +237,7 @@ def _test_line(stage: str, tests: dict[str, list[str]]) -> str:
 def _gate_lines(task: str | None) -> list[str]:
     lines = [
         "# What a candidate must meet. `+/-` is how exactly it must be known: too little test data",
-        "# makes a verdict inconclusive, never wrong; `penstock gates size` says how much it takes.",
+        "# makes a verdict inconclusive; `penstock gates size` says how much it takes.",
         "gates:",
     ]
     if task == "regression":

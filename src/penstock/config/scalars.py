@@ -24,10 +24,10 @@ _WORDS: dict[str, bool | float | None] = {
     **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
 }
 _NUMERIC = frozenset("0123456789+-.")
-_INT = re.compile(r"[-+]?(?:0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+|[0-9][0-9_]*)")
+_INT = re.compile(r"[-+]?(?:0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+|[0-9_]+)")
 _FLOAT = re.compile(
     r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*(?:[eE][-+]?[0-9]+)?|[0-9][0-9_]*[eE][-+]?[0-9]+"
-    r"|\.[0-9][0-9_]*(?:[eE][-+]?[0-9]+)?)"
+    r"|\.[0-9_]+(?:[eE][-+][0-9]+)?)"
 )
 _DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
 _TIME = re.compile(
@@ -52,10 +52,13 @@ def resolve(text: str, *, dates: bool = False) -> Any:
         return _WORDS[text]
     if text[0] not in _NUMERIC:
         return text
-    if _INT.fullmatch(text) and len(text) < _MAX_DIGITS:
-        return whole(text)
-    if _FLOAT.fullmatch(text):
-        return float(text.replace("_", ""))
+    try:
+        if _INT.fullmatch(text) and len(text) < _MAX_DIGITS:
+            return whole(text)
+        if _FLOAT.fullmatch(text):
+            return float(text.replace("_", ""))
+    except ValueError:  # only underscores where digits should be
+        return text
     if dates and text[0].isdigit() and "-" in text:
         return _date(text)
     return text

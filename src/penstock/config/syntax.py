@@ -70,7 +70,6 @@ _REMEDIES: tuple[tuple[str, str, str], ...] = (
         "a list cannot begin here",
         "put the `- ` on a line of its own",
     ),
-    ("exceeded maximum nesting depth", "nested too deep", "a closing bracket may be missing"),
 )
 
 
@@ -124,6 +123,9 @@ def explain(error: yaml.YAMLError | UnicodeError, text: str, file: str) -> Confi
     span = Span(file, line + 1, column + 1)
     if "cannot start any token" in said:
         return _strange_character(here, span)
+    if "exceeded maximum nesting depth" in said:
+        hint = "a closing bracket may be missing further up"
+        return ConfigError("nested too deep", code="yaml.too-deep", span=span, hint=hint)
     for pattern, message, hint in _REMEDIES:
         if pattern in said:
             return ConfigError(message, code="yaml.syntax", span=span, hint=hint)
