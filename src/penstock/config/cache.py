@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -39,7 +40,8 @@ def save(root: Path, key: str, settings: Settings) -> None:
         fresh.write_text(json.dumps(kept), encoding="utf-8")
         fresh.replace(directory / _FILE)
     except (OSError, TypeError, ValueError):
-        fresh.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            fresh.unlink()
 
 
 def _settings(item: dict[str, Any], root: Path) -> Settings:

@@ -122,6 +122,8 @@ class Rollout(Section):
     """Least time with real traffic before that."""
     probation_sample: Percent = 25.0
     """Percent of requests that the previous champion also sees, unanswered, during probation."""
+    mirror: StrictBool = True
+    """Whether copies go on during the weights that follow a shadow step."""
     freeze: Annotated[tuple[Freeze, ...], BeforeValidator(listed)] = ()
     """When nothing moves forward: `Fri 16:00-Mon 08:00`, in local time."""
 
