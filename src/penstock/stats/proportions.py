@@ -5,7 +5,7 @@ probability `alpha`. No approximation, for any n; one-sided, so a two-sided inte
 made of both bounds at ``alpha / 2``.
 
 >>> round(lower(90, 100, 0.05), 6), round(upper(90, 100, 0.05), 6)
-(0.836298, 0.944653)
+(0.836282, 0.944737)
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ the level, so nothing needs to be known beforehand.
 >>> scores = rng.normal(size=4000) + labels
 >>> sample = AreaSample.of(labels, [(1.0, scores)])
 >>> round(sample.value, 4)
-0.7587
+0.7431
 """
 
 from __future__ import annotations

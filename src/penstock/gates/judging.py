@@ -1,0 +1,279 @@
+"""The judge: conditions and predictions in, verdicts out; equal input gives equal verdicts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from penstock.domain.verdict import Evidence, Outcome, Verdict
+from penstock.errors import ConfigError, Problem
+from penstock.gates import budget, wording
+from penstock.gates.answers import Unmeasurable
+from penstock.gates.bench import Bench
+from penstock.gates.combine import combine
+from penstock.gates.conditions import (
+    CHAMPION,
+    Clause,
+    Condition,
+    ConditionSpec,
+    GateSpec,
+    Slice,
+)
+from penstock.gates.decision import Answer, decide, passes, rows_needed
+from penstock.gates.estimates import Estimate
+from penstock.gates.language import parse
+from penstock.gates.ledger import Ledger, fingerprint, verdict_on_rows
+from penstock.gates.names import METRICS
+from penstock.gates.predictions import Predictions
+from penstock.gates.sketch import Sketch
+from penstock.gates.slicing import slices_of
+from penstock.gates.testset import TestSet
+from penstock.stats.multiple import step_down
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One clause on one slice.
+
+    Attributes:
+        spec: the entry of ``gates:`` that it comes from.
+        clause: what is asked.
+        where: the slice in words, "" for all rows.
+        estimate: what was measured, None when it could not be.
+        reason: why not.
+        watched: whether it only watches a slice: it stops nothing unless it is surely broken.
+    """
+
+    spec: ConditionSpec
+    clause: Clause
+    where: str
+    estimate: Estimate | None
+    reason: str = ""
+    watched: bool = False
+
+    def holds(self, alpha: float) -> bool:
+        """Whether the clause surely holds at a level."""
+        assert self.estimate is not None
+        if self.clause.comparison == ">":
+            return self.estimate.lower(alpha) > self.clause.threshold
+        return self.estimate.upper(alpha) < self.clause.threshold
+
+    def broken(self, alpha: float) -> bool:
+        """Whether the clause surely does not hold at a level."""
+        assert self.estimate is not None
+        if self.clause.comparison == ">":
+            return self.estimate.upper(alpha) < self.clause.threshold
+        return self.estimate.lower(alpha) > self.clause.threshold
+
+
+def understand(spec: GateSpec) -> list[Condition]:
+    """Parse all conditions.
+
+    Raises:
+        ConfigError: with the problems of all of them.
+    """
+    found: list[Condition] = []
+    problems: list[Problem] = []
+    for one in spec.conditions:
+        try:
+            found.append(parse(one.text, span=one.span))
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError.of(problems)
+    return found
+
+
+def judge(
+    spec: GateSpec,
+    *,
+    candidate: Predictions,
+    champion: Predictions | None,
+    data: Path | pd.DataFrame,
+    target: str,
+    ledger: Ledger | None = None,
+    task: str | None = None,
+    candidate_id: str = "candidate",
+    positive: Any = None,
+) -> tuple[Verdict, ...]:
+    """Put every condition to a candidate.
+
+    Args:
+        spec: the conditions and the guarantee that they share.
+        candidate: its predictions on the test set.
+        champion: its predictions on the same rows, None when there is no champion yet.
+        data: the test set: a parquet or CSV file, or a frame.
+        target: its column that is predicted.
+        ledger: where the use of the test set is written down; None keeps no account.
+        task: ``classification`` or ``regression``; by default what the candidate answers with.
+        candidate_id: what the candidate is called, for the ledger.
+        positive: the class that counts as positive; by default `spec.positive`, else the last.
+
+    Returns:
+        One verdict per condition, and per slice of it; with a ledger, one on the test set first.
+
+    Raises:
+        ConfigError: when a condition is wrong or names a column that is not there.
+        StateError: when the test data cannot be read.
+    """
+    conditions = understand(spec)
+    budget.level(spec)  # an unknown adaptivity is told before anything is read
+    if task is not None and (task == "regression") != (candidate.classes is None) and candidate.ok:
+        kind = "numbers" if candidate.classes is None else "classes"
+        words = f"the task is {task}, but the candidate answers with {kind}"
+        return (Verdict("candidate answers", Outcome.ERROR, words, kind="evaluation"),)
+    if not candidate.ok:
+        words = f"the candidate could not be evaluated: {candidate.error}"
+        return (Verdict("candidate answers", Outcome.ERROR, words, kind="evaluation"),)
+    tests = TestSet.read(data, target, _columns(spec, conditions))
+    chosen = spec.positive if positive is None else positive
+    bench = Bench(tests, candidate, champion, chosen)
+    if ledger is None:
+        return _all(bench, spec, conditions, champion is not None)
+    answers = fingerprint(
+        (candidate.labels, candidate.scores),
+        (target, repr(replace(spec, conditions=())), *(one.text for one in spec.conditions)),
+    )
+    name = data if isinstance(data, Path) else Path("frame")
+    account = ledger.begin(name, Sketch.of(data), candidate_id, answers)
+    verdicts = _all(bench, spec, conditions, champion is not None)
+    ledger.finish(account, answers, passed=not any(one.stops for one in verdicts))
+    return (verdict_on_rows(account, spec), *verdicts)
+
+
+def _all(
+    bench: Bench, spec: GateSpec, conditions: Sequence[Condition], has_champion: bool
+) -> tuple[Verdict, ...]:
+    cases: list[Case] = []
+    for entry, condition in zip(spec.conditions, conditions, strict=True):
+        for clause in condition.clauses:
+            cases += _cases(bench, spec, entry, clause, has_champion=has_champion)
+    return _verdicts(cases, spec, budget.level(spec))
+
+
+def _columns(spec: GateSpec, conditions: Sequence[Condition]) -> list[str]:
+    names = list(spec.slices)
+    for condition in conditions:
+        for clause in condition.clauses:
+            names += [name for name, _ in clause.slice.parts] if clause.slice else []
+            for term in clause.terms:
+                known = METRICS.get(term.metric)
+                if known is not None and known.kind in {"fairness", "ranking"}:
+                    names.append(str(term.args[0]))
+    return names
+
+
+def _cases(
+    bench: Bench, spec: GateSpec, entry: ConditionSpec, clause: Clause, *, has_champion: bool
+) -> list[Case]:
+    if clause.needs(CHAMPION) and not has_champion:
+        return [Case(entry, clause, "", None, wording.NO_CHAMPION)]
+    try:
+        parts = bench.parts(clause)
+    except Unmeasurable as error:
+        return [Case(entry, clause, "", None, str(error))]
+    places: list[tuple[str, Rows | None, bool]] = []
+    if clause.slice is None:
+        places.append(("", None, False))
+        for column in spec.slices if _on_rows(clause) else ():
+            found = slices_of(bench.tests, Slice(((column, None),)), spec)
+            places += [(words, rows, True) for words, rows in found]
+    else:
+        found = slices_of(bench.tests, clause.slice, spec)
+        places += [(words, rows, False) for words, rows in found]
+    quick = len(places) > 24
+    cases = []
+    for words, rows, watched in places:
+        try:
+            estimate: Estimate | None = combine(parts, rows, quick=quick)
+            reason = ""
+        except Unmeasurable as error:
+            estimate, reason = None, str(error)
+        cases.append(Case(entry, clause, words, estimate, reason, watched))
+    return cases
+
+
+def _on_rows(clause: Clause) -> bool:
+    return all(
+        term.metric not in METRICS or METRICS[term.metric].kind != "cost" for term in clause.terms
+    )
+
+
+def _verdicts(cases: Sequence[Case], spec: GateSpec, alpha: float) -> tuple[Verdict, ...]:
+    measured = [
+        case for case in cases if case.estimate is not None and math.isfinite(case.estimate.value)
+    ]
+    tests: list[Callable[[float], bool]] = [case.broken for case in measured]
+    broken = {
+        id(case) for case, said in zip(measured, step_down(tests, alpha), strict=True) if said
+    }
+    family = max(1, len(measured))
+    return tuple(
+        _verdict(case, spec, alpha, family, surely_broken=id(case) in broken) for case in cases
+    )
+
+
+def _verdict(
+    case: Case, spec: GateSpec, alpha: float, family: int, *, surely_broken: bool
+) -> Verdict:
+    clause, estimate = case.clause, case.estimate
+    name = (case.spec.name or clause.text) + (f" on slice {case.where}" if case.where else "")
+    if estimate is None:
+        if case.reason == wording.NO_CHAMPION:
+            evidence = Evidence(clause.words, threshold=clause.threshold, n=0, method="none")
+            return Verdict(name, Outcome.PASSED, wording.NO_CHAMPION, evidence=(evidence,))
+        return Verdict(name, Outcome.ERROR, f"cannot be measured: {case.reason}")
+    rising = clause.comparison == ">"
+    near_side, far_side = alpha, alpha / family
+    low = estimate.lower(near_side if rising else far_side)
+    high = estimate.upper(far_side if rising else near_side)
+    evidence = Evidence(
+        clause.words,
+        value=estimate.value if math.isfinite(estimate.value) else None,
+        low=low if math.isfinite(low) else None,
+        high=high if math.isfinite(high) else None,
+        threshold=clause.threshold,
+        comparison=clause.comparison,
+        n=estimate.n,
+        method=estimate.method,
+        unit=wording.unit_of(clause),
+        details={
+            "guarantee": estimate.guarantee,
+            "reliability": spec.reliability,
+            "alpha": alpha,
+            "tolerance": clause.tolerance,
+            "slice": case.where or None,
+            **estimate.details,
+        },
+    )
+    answer = decide(low, high, clause.comparison, clause.threshold, clause.tolerance, spec.mode)
+    if answer is Answer.BROKEN or surely_broken:
+        answer = Answer.BROKEN
+    yes = passes(answer, spec.mode)
+    needs = None
+    if yes is None:
+        needs = rows_needed(estimate, clause, spec.mode, near_side, far_side)
+    words = wording.explain(clause, spec, evidence, answer, needs, case.spec.inconclusive)
+    if yes is not None:
+        return Verdict(name, Outcome.PASSED if yes else Outcome.FAILED, words, evidence=(evidence,))
+    if case.spec.inconclusive == "pass":
+        return Verdict(name, Outcome.PASSED, words, evidence=(evidence,), needs=needs)
+    blocking = case.spec.inconclusive == "block" and not case.watched
+    return Verdict(
+        name,
+        Outcome.INCONCLUSIVE,
+        words,
+        evidence=(evidence,),
+        blocking=blocking,
+        needs=needs,
+        hint=wording.remedy(clause, needs),
+    )
