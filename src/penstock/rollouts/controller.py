@@ -11,33 +11,29 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
-from penstock.domain.event import Event, EventType
+from penstock.domain.event import Event
 from penstock.domain.rollout import RolloutPhase, Strategy
+from penstock.domain.traffic import TrafficTable
 from penstock.domain.verdict import Verdict
 from penstock.domain.version import Bundle
 from penstock.errors import PenstockError, StateError, UnavailableError
-from penstock.journal import Journal, Transaction
+from penstock.journal import Journal
 from penstock.rollouts.advance import advance
 from penstock.rollouts.interface import Clock, Registrar, Target
 from penstock.rollouts.lock import Lock
 from penstock.rollouts.moves import registered
+from penstock.rollouts.records import Records
 from penstock.rollouts.state import (
     ApplyTable,
     Command,
     CommandKind,
     Effect,
     Promote,
-    Record,
     RolloutState,
     StartTarget,
 )
-from penstock.rollouts.strategy import parse_window, table_of
-
-ROLLOUT = "rollout"
-DEPLOYMENT = "deployment"
-"""Kind of the record that says what serves in an environment and which rollout is moving it."""
+from penstock.rollouts.strategy import parse_window
 
 _PATIENCE = 30.0
 """Seconds that a return may take beyond the start of a version."""
@@ -77,11 +73,10 @@ class Controller:
         environment: str = "production",
         replicas: int = 1,
     ) -> None:
-        self._journal = journal
+        self._records = Records(journal, environment)
         self._target = target
         self._registrar = registrar
         self._clock = clock or SystemClock()
-        self._environment = environment
         self._replicas = replicas
         self._lock = Lock(journal.path.with_name(f"rollout-{environment}.lock"))
 
@@ -142,7 +137,7 @@ class Controller:
             if previous is not None or not under_way.touched:
                 self.abort(under_way.id, reason)
         with self._lock:
-            present = self._deployed() or champion
+            present = self._records.champion() or champion
             if present is not None and present.version == to.version:
                 raise StateError(
                     f"version {to.version} is the champion already",
@@ -154,10 +149,7 @@ class Controller:
 
     def active(self) -> RolloutState | None:
         """Return the rollout under way in this environment, None for none."""
-        record = self._journal.get(DEPLOYMENT, self._environment)
-        id = str(record.value.get("rollout", "")) if record else ""
-        state = self.state(id) if id else None
-        return None if state is None or state.phase.ended else state
+        return self._records.active()
 
     def state(self, rollout_id: str) -> RolloutState:
         """Return where a rollout stands.
@@ -165,14 +157,7 @@ class Controller:
         Raises:
             StateError: ``rollout.not-found``.
         """
-        record = self._journal.get(ROLLOUT, rollout_id)
-        if record is None:
-            raise StateError(
-                f"there is no rollout {rollout_id}",
-                code="rollout.not-found",
-                hint="`penstock rollout status` shows the newest one",
-            )
-        return RolloutState.from_dict(record.value)
+        return self._records.read(rollout_id)[0]
 
     def step(self, rollout_id: str, verdicts: Sequence[Verdict] = ()) -> RolloutState:
         """Take one look and do what follows from it. Idempotent.
@@ -270,83 +255,36 @@ class Controller:
                 hint="wait for it, or `penstock rollout abort`",
             )
         now = self._clock.time()
-        observed = self._target.observe()
-        with self._journal.transaction() as tx:
-            record = tx.get(DEPLOYMENT, self._environment)
-            value = dict(record.value) if record else {}
-            number = int(value.get("rollouts", 0)) + 1
-            state = RolloutState(
-                id=f"{operation}-{number}",
-                model=challenger.model,
-                strategy=strategy,
-                champion=champion,
-                challenger=challenger,
-                replicas=self._replicas,
-                operation=operation,
-                generation=max(int(value.get("generation", 0)), observed.generation) + 1,
-                started=now,
-                updated=now,
-                reason=reason,
-                words=f"starting version {challenger.version}",
-                cause=cause,
-            )
-            data = {
-                "from": champion.version if champion else None,
-                "to": challenger.version,
-                "operation": operation,
-                "reason": reason,
-            }
-            event = tx.append(Event(EventType.ROLLOUT_STARTED, state.id, data, cause))
-            state = replace(state, event=event.id)
-            tx.put(ROLLOUT, state.id, state.to_dict(), expected=0)
-            value |= {"rollout": state.id, "rollouts": number, "generation": state.generation}
-            tx.put(DEPLOYMENT, self._environment, value)
-        return state.id
+        state = RolloutState(
+            id="",
+            model=challenger.model,
+            strategy=strategy,
+            champion=champion,
+            challenger=challenger,
+            replicas=self._replicas,
+            operation=operation,
+            generation=self._target.observe().generation,
+            started=now,
+            updated=now,
+            reason=reason,
+            words=f"starting version {challenger.version}",
+            cause=cause,
+        )
+        return self._records.begin(state)
 
     def _step(
         self, rollout_id: str, command: Command | None, verdicts: Sequence[Verdict]
     ) -> RolloutState:
         with self._lock:
-            record = self._journal.get(ROLLOUT, rollout_id)
-            state = self.state(rollout_id)
-            generation = record.generation if record else 0
+            state, generation = self._records.read(rollout_id)
             if state.phase.ended and command is None:
                 return state
             observed = self._target.observe()
             now = self._clock.time()
             state, effects = advance(state, observed, command, now, verdicts)
             state = replace(state, trouble="")
-            state, generation = self._write(state, effects, generation)
+            state, generation = self._records.write(state, effects, generation)
             return self._act(state, effects, generation)
-
-    def _write(
-        self, state: RolloutState, effects: Sequence[Effect], generation: int
-    ) -> tuple[RolloutState, int]:
-        """Write state and events in one transaction, before anything is done to the world."""
-        with self._journal.transaction() as tx:
-            for effect in effects:
-                if isinstance(effect, Record):
-                    cause = state.event or state.cause
-                    subject = effect.subject or state.id
-                    event = tx.append(Event(effect.type, subject, effect.data, cause))
-                    state = replace(state, event=event.id)
-            generation = tx.put(ROLLOUT, state.id, state.to_dict(), expected=generation)
-            self._put_deployment(tx, state)
-        return state, generation
-
-    def _put_deployment(self, tx: Transaction, state: RolloutState) -> None:
-        record = tx.get(DEPLOYMENT, self._environment)
-        value: dict[str, Any] = dict(record.value) if record else {}
-        changed = {**value, "generation": max(int(value.get("generation", 0)), state.generation)}
-        if state.phase.ended:
-            changed["rollout"] = ""
-        if state.phase.ended or state.phase is RolloutPhase.PROBATION:
-            version = table_of(state).champion
-            bundles = (state.champion, state.challenger)
-            kept = next((one for one in bundles if one and one.version == version), None)
-            changed["champion"] = kept.to_dict() if kept else None
-        if changed != value:
-            tx.put(DEPLOYMENT, self._environment, changed)
 
     def _act(self, state: RolloutState, effects: Sequence[Effect], generation: int) -> RolloutState:
         try:
@@ -354,22 +292,34 @@ class Controller:
                 if isinstance(effect, StartTarget):
                     self._target.start()
                 elif isinstance(effect, ApplyTable):
-                    self._target.apply(effect.table)
+                    state, generation = self._apply(state, effect.table, generation)
                 elif isinstance(effect, Promote):
                     self._registrar.promote(effect.version, effect.key, effect.reason)
                     state, records = registered(state, effect.version)
-                    state, generation = self._write(state, records, generation)
+                    state, generation = self._records.write(state, records, generation)
         except PenstockError as error:
             if not error.retryable:
                 raise
             state = replace(state, trouble=str(error))
-            self._write(state, (), generation)
+            self._records.write(state, (), generation)
         return state
 
-    def _deployed(self) -> Bundle | None:
-        record = self._journal.get(DEPLOYMENT, self._environment)
-        champion = record.value.get("champion") if record else None
-        return Bundle.from_dict(champion) if champion else None
+    def _apply(
+        self, state: RolloutState, table: TrafficTable, generation: int
+    ) -> tuple[RolloutState, int]:
+        """Apply a table; when somebody else has written one meanwhile, outdo it at the next step.
+
+        Only this rollout may move the traffic while it is under way, so theirs is replaced.
+        """
+        try:
+            self._target.apply(table)
+        except StateError:
+            observed = self._target.observe()
+            if not observed.running or observed.generation < table.generation:
+                raise
+            newer = replace(state, generation=observed.generation + 1)
+            state, generation = self._records.write(newer, (), generation)
+        return state, generation
 
 
 def _rests(state: RolloutState, until: str) -> bool:

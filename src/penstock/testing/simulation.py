@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from penstock.domain.rollout import RolloutPhase, Strategy
+from penstock.domain.rollout import RolloutPhase, Step, StepKind, Strategy
 from penstock.domain.version import Bundle
 from penstock.rollouts.advance import advance
 from penstock.rollouts.moves import registered
@@ -12,6 +12,17 @@ from penstock.rollouts.state import ApplyTable, Promote, RolloutState, StartTarg
 from penstock.testing.fakes.target import Behaviour, FakeTarget
 
 CHAMPION, CHALLENGER = "1", "2"
+
+QUICK = Strategy(
+    steps=(
+        Step(StepKind.SHADOW, 0.0, 1.0, 50),
+        Step(StepKind.WEIGHT, 5.0, 1.0, 10),
+        Step(StepKind.WEIGHT, 25.0, 1.0, 50),
+        Step(StepKind.WEIGHT, 100.0),
+    ),
+    probation=8.0,
+)
+"""A strategy that is over in seconds, for tests."""
 
 
 @dataclass(frozen=True, slots=True)

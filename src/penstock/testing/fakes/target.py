@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import bisect
+import functools
+import itertools
 import math
-import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+
+import numpy as np
 
 from penstock.domain.traffic import LATENCY_BOUNDS, Counters, TargetStatus, TrafficTable
 
@@ -57,7 +59,7 @@ class FakeTarget:
     ) -> None:
         self.behaviours = behaviours or {}
         self.rate = rate
-        self.random = random.Random(seed)
+        self.random = np.random.default_rng(seed)
         self.table = TrafficTable(generation=-1)
         self.running = False
         self.elapsed = 0.0
@@ -141,36 +143,40 @@ class FakeTarget:
             return
         old = self._counters.get(key, Counters(version, role, epoch=f"e{self._epoch}"))
         own = self.behaviour(version)
-        latency, classes = list(old.latency), dict(old.predictions)
-        for index in self._latencies(own, count):
-            latency[index] += 1
-        labels = [str(index) for index in range(len(own.classes))]
-        for label in self.random.choices(labels, own.classes, k=count):
-            classes[label] = classes.get(label, 0) + 1
+        latency = self.random.multinomial(count, buckets(own))
+        classes = dict(old.predictions)
+        for label, seen in enumerate(self.random.multinomial(count, own.classes)):
+            classes[str(label)] = classes.get(str(label), 0) + int(seen)
         means = dict(old.means)
         for name, chance in own.means.items():
             n, total = means.get(name, (0, 0.0))
-            means[name] = (n + count, total + self._binomial(count, chance))
+            means[name] = (n + count, total + float(self.random.binomial(count, chance)))
         chance = min(own.error_rate * self._drift(self.elapsed), 1.0)
         self._counters[key] = replace(
             old,
             requests=old.requests + count,
-            errors=old.errors + self._binomial(count, chance),
-            latency=tuple(latency),
+            errors=old.errors + int(self.random.binomial(count, chance)),
+            latency=tuple(int(a + b) for a, b in zip(old.latency, latency, strict=True)),
             predictions=classes,
             means=means,
         )
 
-    def _latencies(self, own: Behaviour, count: int) -> list[int]:
-        indices = []
-        for _ in range(count):
-            seconds = own.latency * math.exp(self.random.gauss(0.0, own.spread))
-            if own.slow_share and self.random.random() < own.slow_share:
-                seconds *= own.slow_factor
-            indices.append(bisect.bisect_left(LATENCY_BOUNDS, seconds))
-        return indices
 
-    def _binomial(self, count: int, chance: float) -> int:
-        if chance <= 0.0:
-            return 0
-        return sum(self.random.random() < chance for _ in range(count))
+@functools.lru_cache(maxsize=256)
+def _buckets(latency: float, spread: float, share: float, factor: float) -> tuple[float, ...]:
+    def below(bound: float, median: float) -> float:
+        return 0.5 * math.erfc(-math.log(bound / median) / (spread * math.sqrt(2.0)))
+
+    levels = [
+        (1.0 - share) * below(bound, latency) + share * below(bound, latency * factor)
+        for bound in LATENCY_BOUNDS
+    ]
+    edges = [0.0, *levels, 1.0]
+    return tuple(high - low for low, high in itertools.pairwise(edges))
+
+
+def buckets(behaviour: Behaviour) -> tuple[float, ...]:
+    """Return the probability of each latency bucket."""
+    return _buckets(
+        behaviour.latency, behaviour.spread, behaviour.slow_share, behaviour.slow_factor
+    )
