@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -148,7 +149,6 @@ class Terminal:
     def _style(
         self, text: str, *, colour: str | None = None, bold: bool = False, dim: bool = False
     ) -> str:
-        stream = click.get_text_stream("stdout")
-        if not output.coloured(stream):
+        if not output.coloured(sys.stdout):
             return text
         return click.style(text, fg=colour, bold=bold or None, dim=dim or None)
