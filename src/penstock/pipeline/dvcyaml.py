@@ -9,8 +9,7 @@ from typing import Any
 from penstock.config.source import Document
 from penstock.domain.pipeline import Dependency, Output, ParamsFile, Place, Stage
 from penstock.errors import ConfigError, Problem, Span
-from penstock.pipeline import parameters
-from penstock.pipeline import resources
+from penstock.pipeline import parameters, resources
 from penstock.pipeline.schema import Checker
 from penstock.pipeline.template import Context, TemplateError, as_text, resolve
 

@@ -26,6 +26,15 @@ MARK = "PENSTOCK_GUARD"
 _POLL_SECONDS = 0.05
 
 
+def own_directory(root: Path) -> Path:
+    """Make ``.penstock``, which ignores itself, and return it."""
+    folder = root / ".penstock"
+    if not folder.is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / ".gitignore").write_text("*\n", encoding="ascii")
+    return folder
+
+
 @contextlib.contextmanager
 def held(
     root: Path, waiting: Callable[[str], None], *, timeout: float | None = None
@@ -45,7 +54,7 @@ def held(
     """
     path = root / ".penstock" / "pipeline.lock"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        own_directory(root)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     except OSError as error:
         raise cannot_write(path, error) from error
@@ -57,6 +66,18 @@ def held(
         yield descriptor
         os.ftruncate(descriptor, 0)
         fcntl.flock(descriptor, fcntl.LOCK_UN)
+    finally:
+        os.close(descriptor)
+
+
+def is_held(root: Path) -> bool:
+    """Whether somebody holds the guard of a project."""
+    try:
+        descriptor = os.open(root / ".penstock" / "pipeline.lock", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return not _try(descriptor)
     finally:
         os.close(descriptor)
 

@@ -11,7 +11,8 @@ from typing import BinaryIO
 class LogFollower:
     """Reads what stages append to their logs.
 
-    Stages write to the file itself, not through us, so a slow reader never holds them up and a killed penstock never breaks their pipe.
+    Stages write to the file itself, not through us, so a slow reader never holds them up and a
+    killed penstock never breaks their pipe.
     """
 
     def __init__(self) -> None:

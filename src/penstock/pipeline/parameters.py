@@ -23,19 +23,25 @@ def load(path: Path, file: str) -> Any:
     Raises:
         ConfigError: it cannot be read, or is not what its suffix says, with the place.
     """
-    from penstock.config import source, syntax
+    from penstock.config import syntax
 
-    if path.suffix not in (".json", ".toml", ".py"):
-        value = source.read(path, file=file).value
-        return {} if value is None else value
-    text = syntax.text_of(path, file)
-    if path.suffix == ".json":
+    return parse(syntax.text_of(path, file), path.suffix, file)
+
+
+def parse(text: str, suffix: str, file: str) -> Any:
+    """Read the text of a parameter file; see `load`."""
+    if suffix == ".json":
         return _json(text, file)
-    if path.suffix == ".toml":
+    if suffix == ".toml":
         return _toml(text, file)
-    from penstock.pipeline.pyparams import parse
+    if suffix == ".py":
+        from penstock.pipeline import pyparams
 
-    return parse(text, file)
+        return pyparams.parse(text, file)
+    from penstock.config import source
+
+    value = source.read(text, file=file).value
+    return {} if value is None else value
 
 
 def _json(text: str, file: str) -> Any:

@@ -66,6 +66,8 @@ def execute(
     store: Store | None = None,
     use_run_cache: bool = True,
     environment: str | None = None,
+    base: Path | None = None,
+    path: str | None = None,
 ) -> Run:
     """Bring a project's pipeline up to date.
 
@@ -86,6 +88,9 @@ def execute(
         store: of artifacts; the project's when None.
         use_run_cache: whether outputs may come from the cache of earlier executions.
         environment: digest of the locked environment, worked out when None.
+        base: the project that logs belong to, when `root` is a worktree of it.
+        path: the PATH of the stages; the present one, with the interpreter that runs penstock
+            first, when None.
 
     Returns:
         The run, also when stages failed or it was interrupted.
@@ -128,8 +133,9 @@ def execute(
                     opened,
                     executor or LocalExecutor((descriptor,)),
                     hooks,
-                    root / ".penstock" / "logs",
-                    work.environment(root, {guard.MARK: str(root)}),
+                    (base or root) / ".penstock" / "logs",
+                    "",
+                    work.environment(root, {guard.MARK: str(root)}, path),
                     pull,
                     use_run_cache,
                 ),
@@ -205,7 +211,7 @@ class _Engine:
         self._journal = journal
         self._id = run_id
         self._shop = Workshop(
-            shop.root, shop.store, shop.executor, shop.hooks, shop.logs / run_id,
+            shop.root, shop.store, shop.executor, shop.hooks, shop.logs, run_id,
             {**shop.env, "PENSTOCK_RUN": run_id}, shop.pull, shop.use_run_cache,
         )  # fmt: skip
         self._left = {address: len(self._sources(address, set(wanted))) for address in wanted}
@@ -354,7 +360,7 @@ class _Engine:
 
     def _tell_started(self, stage: Stage, decision: Decision) -> None:
         if self._follower is not None and decision.action is Action.RUN:
-            self._follower.add(stage.address, self._shop.logs / log_name(stage.address))
+            self._follower.add(stage.address, self._shop.log(stage.address))
         waiting = tuple(
             (address, tuple(one for one in self._pipeline.upstream[address] if one in self._left))
             for address in self._left
@@ -555,11 +561,6 @@ def _gpus() -> list[str]:
     if wanted is not None:
         return [name.strip() for name in wanted.split(",") if name.strip()]
     return [str(number) for number in range(16) if Path(f"/dev/nvidia{number}").exists()]
-
-
-def log_name(address: str) -> str:
-    """Return the name of a stage's log below ``.penstock/logs/<run>/``."""
-    return address.replace("/", "-").replace(":", "-") + ".log"
 
 
 def locked_environment(root: Path) -> str:

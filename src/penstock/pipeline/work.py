@@ -72,9 +72,14 @@ class Workshop:
     executor: Executor
     hooks: StageHooks | None
     logs: Path
+    run_id: str
     env: dict[str, str]
     pull: bool = False
     use_run_cache: bool = True
+
+    def log(self, stage: str) -> Path:
+        """Return the file that takes the output of a stage."""
+        return self.logs / self.run_id / (stage.replace("/", "-").replace(":", "-") + ".log")
 
 
 def perform(
@@ -304,9 +309,9 @@ def _unprotect(path: Path) -> None:
 
 
 def _execute(shop: Workshop, stage: Stage, gpus: Sequence[str], rest: Any, done: Done) -> None:
-    log = shop.logs / (stage.address.replace("/", "-").replace(":", "-") + ".log")
+    log = shop.log(stage.address)
     log.parent.mkdir(parents=True, exist_ok=True)
-    done.log = os.path.relpath(log, shop.root)
+    done.log = f".penstock/logs/{shop.run_id}/{log.name}"
     env = {**shop.env, **dict(stage.resources.env), "DVC_STAGE": stage.address}
     if stage.resources.gpus:
         env["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
@@ -355,7 +360,7 @@ def _failure(shop: Workshop, stage: Stage, done: Done) -> StageError:
         code="stage.timed-out" if ended.timed_out else "stage.failed",
         span=Span(*stage.place),
         hint=hint,
-        log_tail=tail(shop.root / (done.log or "")),
+        log_tail=tail(shop.log(stage.address)),
     )
 
 
@@ -388,9 +393,7 @@ def _outputs(shop: Workshop, stage: Stage) -> dict[str, Artifact]:
                 code="stage.output-missing",
                 span=Span(*out.place),
                 hint="does the command write it there? paths start at the stage's wdir",
-                log_tail=tail(
-                    shop.logs / (stage.address.replace("/", "-").replace(":", "-") + ".log")
-                ),
+                log_tail=tail(shop.log(stage.address)),
             )
         made[out.path] = artifact
     return made
@@ -407,23 +410,29 @@ def _copy_to_cache(shop: Workshop, out: Output, artifact: Artifact) -> None:
     shop.store.save(shop.root / out.full, artifact)
 
 
-def environment(root: Path, descriptor_mark: dict[str, str]) -> dict[str, str]:
+def environment(root: Path, marks: dict[str, str], path: str | None = None) -> dict[str, str]:
     """Return the environment that all stages share.
 
     The interpreter that runs penstock comes first on the PATH, so that `python` in a command is
     the project's even when no environment is active.
+
+    Args:
+        root: of the project.
+        marks: more variables.
+        path: the PATH, instead of that.
     """
     env = dict(os.environ)
-    here = os.path.dirname(sys.executable)  # noqa: PTH120 - not resolved: it may be a link
-    path = env.get("PATH", os.defpath)
-    if path.split(os.pathsep)[0] != here:
-        path = here + os.pathsep + path
+    if path is None:
+        here = os.path.dirname(sys.executable)  # noqa: PTH120 - not resolved: it may be a link
+        path = env.get("PATH", os.defpath)
+        if path.split(os.pathsep)[0] != here:
+            path = here + os.pathsep + path
     env.update(
         PATH=path,
         DVC_ROOT=str(root),
         MLFLOW_DISABLE_TELEMETRY="true",
         DO_NOT_TRACK="true",
         DVC_NO_ANALYTICS="1",
-        **descriptor_mark,
+        **marks,
     )
     return env
