@@ -16,10 +16,10 @@ import click
 from penstock.cli import output
 from penstock.cli.adoption import Adoption, Guess, adopt, certain, columns_of, task_of
 from penstock.cli.options import common
+from penstock.config import FILE
 from penstock.domain.pipeline import Pipeline
 from penstock.errors import ConfigError, Problem, StateError, UsageError
 
-FILE = "penstock.yaml"
 IGNORED = (".penstock/", "mlflow.db", "mlartifacts/")
 
 _EXAMPLE = """\

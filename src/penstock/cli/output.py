@@ -146,7 +146,7 @@ def _problem(problem: Problem, root: Path | None, tail: list[str]) -> list[str]:
 
 
 def _help(hint: str) -> str:
-    return f"  {paint('help:', 'cyan')} " + hint.replace("\n", "\n  ")
+    return f"  {paint('help:', 'cyan')} " + hint.replace("\n", "\n  ").replace("  \n", "\n")
 
 
 def _excerpt(span: Span, root: Path | None) -> list[str]:

@@ -1,6 +1,6 @@
 """Settings of a project: penstock.yaml, checked, with every problem at once and its place."""
 
-from penstock.config.load import check, find_project, json_schema, load_settings
+from penstock.config.load import FILE, check, find_project, json_schema, load_settings
 from penstock.config.settings import (
     ConditionSetting,
     DataGateSettings,
@@ -20,6 +20,7 @@ from penstock.config.settings import (
 )
 
 __all__ = [
+    "FILE",
     "ConditionSetting",
     "DataGateSettings",
     "DriftSettings",
