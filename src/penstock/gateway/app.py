@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import secrets
@@ -75,9 +76,9 @@ class App:
         for connection in list(self._plane.connections):
             connection.close_when_done()
         await self._fleet.drain()
-        deadline = time.monotonic() + 2.0
-        while self._plane.connections and time.monotonic() < deadline:
-            await asyncio.sleep(0.01)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(2.0):
+                await self._plane.emptied()
         self._plane.close()
         (self.state / places.RECORD).unlink(missing_ok=True)
 
@@ -119,7 +120,7 @@ class App:
                 self._take(table)
         return {"ok": True}
 
-    async def _status(self, item: dict[str, Any]) -> dict[str, Any]:
+    async def _status(self, _item: dict[str, Any]) -> dict[str, Any]:
         status = TargetStatus(
             running=True,
             generation=self._generation,
@@ -130,7 +131,7 @@ class App:
         )
         return {"status": status.to_dict()}
 
-    async def _stop(self, item: dict[str, Any]) -> dict[str, Any]:
+    async def _stop(self, _item: dict[str, Any]) -> dict[str, Any]:
         self._stopping.set()
         return {"ok": True}
 
@@ -175,9 +176,7 @@ def lock(state: Path) -> int:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
-        raise StateError(
-            f"a gateway runs already for {state}", code="gateway.running"
-        ) from None
+        raise StateError(f"a gateway runs already for {state}", code="gateway.running") from None
     return descriptor
 
 

@@ -37,9 +37,7 @@ class Exchange:
         "retry_after", "role", "seconds", "started", "status", "version",
     )  # fmt: skip
 
-    def __init__(
-        self, receiver: Receiver, id: str, kind: int, body: bytes, started: float
-    ) -> None:
+    def __init__(self, receiver: Receiver, id: str, kind: int, body: bytes, started: float) -> None:
         self.receiver = receiver
         self.id = id
         self.kind = kind

@@ -46,9 +46,7 @@ class Fleet:
                 self._leave(self.groups.pop(bundle.version))
                 group = None
             if group is None:
-                group = Group(
-                    bundle, self._state, self._environment, self._options, self._changed
-                )
+                group = Group(bundle, self._state, self._environment, self._options, self._changed)
                 self.groups[bundle.version] = group
             group.scale(table.replicas)
         self._changed()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -215,9 +216,9 @@ class Group:
         task.add_done_callback(self._tasks.discard)
 
     async def _farewell(self, worker: Worker) -> None:
-        deadline = self._loop.time() + self._options.drain_timeout
-        while worker.pending and self._loop.time() < deadline:
-            await asyncio.sleep(0.01)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._options.drain_timeout):
+                await worker.idle()
         if worker.ready and not worker.pending:
             worker.close()
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Callable
 
@@ -49,6 +50,7 @@ class Plane:
         self.fallback: Route = _nowhere
         self._prefix = secrets.token_hex(5)
         self._count = 0
+        self._emptied: asyncio.Event | None = None
 
     def handle(self, request: Request) -> None:
         """Answer a request."""
@@ -62,6 +64,14 @@ class Plane:
     def closed(self, connection: Connection) -> None:
         """Forget a connection."""
         self.connections.discard(connection)
+        if not self.connections and self._emptied is not None:
+            self._emptied.set()
+
+    async def emptied(self) -> None:
+        """Wait until no connection is open."""
+        self._emptied = asyncio.Event()
+        if self.connections:
+            await self._emptied.wait()
 
     def close(self) -> None:
         """Let go of what outlives a request; nothing may be handled any more."""
@@ -144,9 +154,13 @@ class Plane:
         for tap in self.taps:
             tap(exchange)
         split = self.fleet.split
-        if split.shadow is not None and exchange.role == CHAMPION and exchange.status < 400:
-            if split.copies(exchange.id.encode()):
-                self.mirror.copy(exchange, split.shadow)
+        if (
+            split.shadow is not None
+            and exchange.role == CHAMPION
+            and exchange.status < 400
+            and split.copies(exchange.id.encode())
+        ):
+            self.mirror.copy(exchange, split.shadow)
 
 
 def _form(content: bytes) -> tuple[int, str]:
@@ -173,4 +187,3 @@ def _form(content: bytes) -> tuple[int, str]:
 def _nowhere(request: Request) -> None:
     message = f"nothing is at {request.path.decode('latin-1')}"
     request.exchange().finish(404, problem("NOT_FOUND", message))
-

@@ -9,7 +9,7 @@ import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from penstock.domain.version import Bundle
 from penstock.gateway.exchange import Exchange
@@ -54,6 +54,7 @@ class Worker(asyncio.Protocol):
         self._number = 0
         self._transport: asyncio.Transport | None = None
         self._loop = asyncio.get_running_loop()
+        self._idle: asyncio.Event | None = None
         self._lost = False
 
     async def start(self, state: Path, environment: dict[str, str]) -> None:
@@ -110,8 +111,7 @@ class Worker(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Remember the socket."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         """Hand answers to those who wait for them."""
@@ -132,6 +132,14 @@ class Worker(asyncio.Protocol):
             if exchange is not None:
                 exchange.label = label
                 exchange.finish(status, body, plain=plain)
+        if not pending and self._idle is not None:
+            self._idle.set()
+
+    async def idle(self) -> None:
+        """Wait until no request is in flight; meanwhile none may be sent."""
+        self._idle = asyncio.Event()
+        if self.pending:
+            await self._idle.wait()
 
     def _hello(self, message: dict[str, Any]) -> None:
         if "failed" in message:
@@ -140,7 +148,7 @@ class Worker(asyncio.Protocol):
         self.ready = True
         self._on_ready(self, message["ready"])
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _exc: Exception | None) -> None:
         """Find out why the worker went."""
         self._transport = None
         self.ready = False

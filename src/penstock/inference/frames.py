@@ -115,9 +115,7 @@ def decode_answers(payload: bytes) -> Iterator[Answer]:
         number, status, size, label_size = heads[at : at + 4]
         end = start + size
         label = payload[end : end + label_size] if label_size else b""
-        yield Answer(
-            number, status & 0xFFFF, payload[start:end], label, plain=status >= TEXT_PLAIN
-        )
+        yield Answer(number, status & 0xFFFF, payload[start:end], label, plain=status >= TEXT_PLAIN)
         start = end + label_size
 
 

@@ -41,7 +41,9 @@ def predictions(values: list[Any]) -> Reply:
     return Reply(200, body, label_of(values[0]) if values else "")
 
 
-def mistake(message: str, status: int = 400, *, code: str = "BAD_REQUEST", trace: str = "") -> Reply:
+def mistake(
+    message: str, status: int = 400, *, code: str = "BAD_REQUEST", trace: str = ""
+) -> Reply:
     """Return an error as MLflow writes it."""
     item = {"error_code": code, "message": message}
     if trace:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from penstock.inference import frames
@@ -12,9 +12,11 @@ from penstock.serving.interface import Runtime
 from penstock.serving.rows import is_plain
 
 try:
-    from orjson import loads as _fast_loads
+    from orjson import loads as _loads
+
+    _fast_loads: Callable[[bytes], Any] = _loads
 except ImportError:  # the model's environment need not have it
-    from json import loads as _fast_loads
+    _fast_loads = json.loads
 
 MAX_ROWS = 16_384
 """Most rows given to the model at once."""
@@ -78,7 +80,7 @@ class Batcher:
             item = _fast_loads(body)
         except (ValueError, RecursionError):
             return None
-        return self._runtime.rows(kind, item) if is_plain(item) else None
+        return self._runtime.rows(item) if is_plain(item) else None
 
     def _together(self, waiting: list[_Waiting]) -> list[frames.Answer]:
         rows = waiting[0].rows if len(waiting) == 1 else [r for one in waiting for r in one.rows]

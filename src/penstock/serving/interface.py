@@ -21,7 +21,7 @@ class Runtime(Protocol):
         """Return what the model is, for the gateway."""
         ...
 
-    def rows(self, kind: int, item: dict[str, Any]) -> list[Any] | None:
+    def rows(self, item: dict[str, Any]) -> list[Any] | None:
         """Return the rows of a parsed JSON request, in the order that `predict` wants.
 
         None means that this runtime has no fast way for it; then `whole` is asked.

@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         traceback.print_exc()
         _say_hello(connection, {"failed": _in_words(error)})
         return 1
-    _say_hello(connection, {"ready": model.describe(), "pid": os.getpid()})
+    _say_hello(connection, {"ready": model.describe().to_dict(), "pid": os.getpid()})
     return _serve(connection, batcher)
 
 
@@ -74,9 +74,7 @@ def _take(reader: frames.FrameReader, data: bytes) -> list[tuple[int, int, bytes
     return requests
 
 
-def _drain(
-    connection: socket.socket, reader: frames.FrameReader
-) -> list[tuple[int, int, bytes]]:
+def _drain(connection: socket.socket, reader: frames.FrameReader) -> list[tuple[int, int, bytes]]:
     """Take what else waits in the socket, without waiting for more."""
     requests: list[tuple[int, int, bytes]] = []
     taken = RECEIVE
@@ -99,9 +97,7 @@ def _say_hello(connection: socket.socket, message: dict[str, object]) -> None:
 def _in_words(error: BaseException) -> str:
     """Return why a model cannot be served, in one line for a person."""
     if isinstance(error, ModuleNotFoundError):
-        return (
-            f"the model needs the package {error.name!r}, which its environment does not have"
-        )
+        return f"the model needs the package {error.name!r}, which its environment does not have"
     text = " ".join(str(error).split())
     name = type(error).__name__
     return f"loading the model failed: {name}: {text}"[:600] if text else f"loading failed: {name}"

@@ -26,9 +26,9 @@ def read_mlmodel(path: str) -> dict[str, Any]:
         item = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ValueError(f"{file} cannot be read: {error}") from None
-    if not isinstance(item, dict) or not isinstance(item.get("flavors"), dict):
-        raise ValueError(f"{file} does not describe an MLflow model")
-    return item
+    if isinstance(item, dict) and isinstance(item.get("flavors"), dict):
+        return dict(item)
+    raise ValueError(f"{file} does not describe an MLflow model")
 
 
 def fields(mlmodel: dict[str, Any], side: str) -> tuple[Field, ...]:

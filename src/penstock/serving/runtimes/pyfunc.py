@@ -10,6 +10,7 @@ from typing import Any
 
 from penstock.inference import frames
 from penstock.inference.description import Description
+from penstock.inference.labels import label_of
 from penstock.serving import answers
 from penstock.serving.answers import Reply
 from penstock.serving.runtimes import mlmodel as files
@@ -54,7 +55,7 @@ class Pyfunc:
         """Return the model itself, as its library knows it."""
         return self._model.get_raw_model()
 
-    def rows(self, kind: int, item: dict[str, Any]) -> list[Any] | None:
+    def rows(self, _item: dict[str, Any]) -> list[Any] | None:
         """Return None: there is no fast way."""
         return None
 
@@ -123,7 +124,7 @@ def _written(raw: Any, *, wrapped: bool) -> Reply:
     body = json.dumps(item, cls=NumpyEncoder).encode()
     label = ""
     if isinstance(plain, (list, tuple)) and plain:
-        label = answers.label_of(plain[0])
+        label = label_of(plain[0])
     return Reply(200, body, label)
 
 

@@ -29,7 +29,7 @@ class Sklearn:
         """Return what the model is."""
         return replace(self._whole.describe(), runtime="sklearn", batches=True)
 
-    def rows(self, kind: int, item: dict[str, Any]) -> list[Any] | None:
+    def rows(self, item: dict[str, Any]) -> list[Any] | None:
         """Return the rows of a plain request in the model's order, else None."""
         return self._reader.read(item)
 
