@@ -123,7 +123,7 @@ class Analysis:
             method=METHODS[rule.kind],
             details=self._details(one, log_e, bound),
         )
-        outcome, ending, needs = self._outcome(one, bound)
+        outcome, ending, needs = self._outcome(one, log_e, bound)
         return Verdict(
             name=rule.name,
             outcome=outcome,
@@ -134,7 +134,9 @@ class Analysis:
             needs=needs,
         )
 
-    def _outcome(self, one: RuleEvidence, bound: float) -> tuple[Outcome, str, int | None]:
+    def _outcome(
+        self, one: RuleEvidence, log_e: float, bound: float
+    ) -> tuple[Outcome, str, int | None]:
         e, limit = _number(e_value(one.peak)), _number(e_value(bound))
         if one.peak >= bound:
             consequence = "rolled back" if one.rule.on_alarm == "rollback" else "a warning"
@@ -142,8 +144,7 @@ class Analysis:
         if not self.requests or not self.control_requests:
             side = "challenger" if not self.requests else "champion"
             return Outcome.INCONCLUSIVE, f": no request of the {side} yet", None
-        now = _number(e_value(one.log_harm(self._weights)))
-        ending = f": e-value {now} of {limit}"
+        ending = f": e-value {_number(e_value(log_e))} of {limit}"
         if one.log_fine >= self.bound_fine:
             against = _number(e_value(one.log_fine))
             return Outcome.PASSED, f"{ending}; no worse, e-value {against}", None
