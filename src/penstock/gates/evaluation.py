@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import re
-import signal
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from penstock.errors import ConfigError, PenstockError, StateError
+from penstock.errors import ConfigError, PenstockError
 from penstock.gates.predictions import Predictions
+from penstock.gates.process import log_tail, watch, without_secrets
 
 TIMEOUT = 600.0
 """Seconds that an evaluation may take by default."""
@@ -23,9 +19,6 @@ MEMORY = 4 * 2**30
 """Bytes that an evaluation may hold by default."""
 _POLL_SECONDS = 0.05
 _TAIL_LINES = 20
-_SECRET = re.compile(
-    r"(TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|API_?KEY|ACCESS_?KEY)", re.IGNORECASE
-)
 
 # The model's interpreter does not have penstock: the two modules are imported from where they
 # stand here, without letting it see the packages that penstock is installed among.
@@ -53,7 +46,7 @@ def evaluate(
     memory: int = MEMORY,
     task: str | None = None,
     batch_rows: int = 65_536,
-    latency_requests: int = 300,
+    latency_requests: int = 1000,
     latency_seconds: float = 3.0,
     serving: Serving | None = None,
     environment: Mapping[str, str] | None = None,
@@ -110,8 +103,13 @@ def evaluate(
         log = Path(folder) / "log"
         package = str(Path(__file__).parent.parent)
         command = [python, "-c", _BOOTSTRAP, package, str(request)]
-        trouble = _watch(
-            command, log, cwd or data.absolute().parent, _environment(environment), timeout, memory
+        trouble = watch(
+            command,
+            log,
+            cwd=cwd or data.absolute().parent,
+            environment=without_secrets(environment),
+            timeout=timeout,
+            memory=memory,
         )
         found = _collect(trouble, out, request, log)
     found = replace(found, size=float(_size(model_path)))
@@ -133,108 +131,8 @@ def _check_paths(model_path: Path, data: Path) -> None:
         )
 
 
-def _environment(extra: Mapping[str, str] | None) -> dict[str, str]:
-    """Return penstock's variables without its secrets: a model's code has no use for them."""
-    kept = {name: value for name, value in os.environ.items() if not _SECRET.search(name)}
-    kept |= {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
-    kept |= {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-    return kept | dict(extra or {})
-
-
-def _watch(
-    command: Sequence[str],
-    log: Path,
-    cwd: Path,
-    environment: Mapping[str, str],
-    timeout: float,
-    memory: int,
-) -> str | None:
-    """Run a command to its end or to a limit; return what went wrong, in words.
-
-    Resident memory is looked at twenty times a second. A limit on address space would be exact,
-    but threads and memory maps reserve far more of that than they use.
-    """
-    with log.open("wb") as output:
-        try:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                cwd=cwd,
-                env=dict(environment),
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise StateError(
-                f"cannot start the model's interpreter {command[0]}: {error.strerror}",
-                code="gates.no-interpreter",
-                hint="its environment was deleted or never made; run `penstock run` again",
-            ) from error
-    deadline = time.monotonic() + timeout
-    try:
-        while True:
-            try:
-                return _ending(process.wait(_POLL_SECONDS))
-            except subprocess.TimeoutExpired:
-                held = _resident(process.pid)
-                if held > memory:
-                    return f"took more memory than allowed ({_mb(held)} of {_mb(memory)})"
-                if time.monotonic() > deadline:
-                    return f"took longer than {timeout:g} s and was stopped"
-    finally:
-        _kill(process)
-
-
-def _ending(status: int) -> str | None:
-    if status == 0:
-        return None
-    if status < 0:
-        try:
-            name = signal.Signals(-status).name
-        except ValueError:
-            name = f"signal {-status}"
-        return f"crashed with {name}"
-    return f"ended with status {status}"
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    family = [] if process.poll() is not None else _family(process.pid)
-    for pid in (-process.pid, *family):
-        try:
-            os.killpg(-pid, signal.SIGKILL) if pid < 0 else os.kill(pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            continue
-    process.wait()
-
-
-def _family(pid: int) -> list[int]:
-    """Return a process and all that descend from it (Linux; elsewhere only itself)."""
-    found, queue = [], [pid]
-    while queue:
-        one = queue.pop()
-        found.append(one)
-        try:
-            text = Path(f"/proc/{one}/task/{one}/children").read_text(encoding="ascii")
-        except OSError:
-            continue
-        queue.extend(int(child) for child in text.split())
-    return found
-
-
-def _resident(pid: int) -> int:
-    total = 0
-    for one in _family(pid):
-        try:
-            pages = int(Path(f"/proc/{one}/statm").read_text(encoding="ascii").split()[1])
-        except (OSError, IndexError):
-            continue
-        total += pages * os.sysconf("SC_PAGE_SIZE")
-    return total
-
-
 def _collect(trouble: str | None, out: Path, request: Path, log: Path) -> Predictions:
-    tail = _tail(log)
+    tail = log_tail(log)
     if trouble is None and out.exists():
         try:
             return replace(Predictions.load(out), log_tail=tail)
@@ -259,14 +157,6 @@ def _verb(trouble: str | None) -> str:
     return trouble if plain else f"could not answer: {trouble}"
 
 
-def _tail(log: Path) -> tuple[str, ...]:
-    with log.open("rb") as file:
-        file.seek(0, os.SEEK_END)
-        file.seek(max(0, file.tell() - 16_384))
-        lines = file.read().decode("utf-8", "replace").splitlines()
-    return tuple(line.rstrip()[:500] for line in lines if line.strip())[-_TAIL_LINES:]
-
-
 def _size(path: Path) -> int:
     if path.is_file():
         return path.stat().st_size
@@ -279,10 +169,6 @@ def _on_serving_path(found: Predictions, model_path: Path, serving: Serving) -> 
     except (PenstockError, OSError, ValueError) as error:
         return replace(found, ok=False, error=f"the model could not be served: {error}")
     return replace(found, latency_p50=p50, latency_p99=p99, memory=memory, served=True)
-
-
-def _mb(size: float) -> str:
-    return f"{size / 2**20:,.0f} MiB"
 
 
 DEFAULT_PYTHON = sys.executable

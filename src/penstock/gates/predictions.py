@@ -33,7 +33,8 @@ class Predictions:
             as `labels`.
         classes: shape (k,), in the order of the columns of `scores`; None for regression.
         n: rows predicted.
-        latency_p50, latency_p99: seconds for one row, warm; None when not measured.
+        latency_p50, latency_p99: seconds for one row, warm, in the round of requests that the rest
+            of the machine disturbed least; None when not measured.
         latency_n: single-row requests behind the latencies.
         memory: bytes that the loaded model holds while it answers single rows.
         memory_peak: bytes, the most that the whole evaluation took, with the test data.
