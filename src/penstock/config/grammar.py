@@ -31,7 +31,8 @@ def _unit(
                 {"said": repr(value), "what": description, "hint": str(error)},
             ) from None
 
-    written = {"anyOf": [{"type": "string", "pattern": pattern}, {"type": "number", "minimum": 0}]}
+    forms = [{"type": "string", "pattern": pattern}, {"type": "number", "minimum": 0}]
+    written = {"$comment": description, "anyOf": forms}
     return BeforeValidator(check), WithJsonSchema(written)
 
 
@@ -54,7 +55,7 @@ def listed(value: object) -> object:
 
 
 def _one_or_many(schema: dict[str, Any]) -> dict[str, Any]:
-    return {"anyOf": [{"type": "string"}, schema]}
+    return {"$comment": "one or several texts", "anyOf": [{"type": "string"}, schema]}
 
 
 Texts = Annotated[
