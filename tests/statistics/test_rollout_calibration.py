@@ -1,0 +1,125 @@
+"""The real decision and analysis, by simulation: false rollbacks at most alpha, and power.
+
+The long version (2,000 rollouts per row, beside the rules of other tools) is benchmarks/rollouts.
+"""
+
+from dataclasses import replace
+
+import pytest
+
+from penstock.domain.rollout import (
+    DEFAULT_RULES,
+    RolloutPhase,
+    Rule,
+    RuleKind,
+    Step,
+    StepKind,
+    Strategy,
+)
+from penstock.testing.fakes import Behaviour, FakeTarget
+from penstock.testing.simulation import simulate
+
+ALPHA = 0.05
+STRATEGY = Strategy(
+    steps=(
+        Step(StepKind.SHADOW, 0.0, 8.0, 50),
+        Step(StepKind.WEIGHT, 5.0, 10.0, 10),
+        Step(StepKind.WEIGHT, 25.0, 10.0, 50),
+        Step(StepKind.WEIGHT, 100.0),
+    ),
+    rules=tuple(replace(rule, on_alarm="rollback") for rule in DEFAULT_RULES),
+    interval=0.5,
+    probation=20.0,
+    early=False,
+    alpha=ALPHA,
+)
+
+
+def same(drift=None, **how):
+    behaviour = Behaviour(**how)
+
+    def run(seed, rate=120.0, strategy=STRATEGY):
+        target = FakeTarget({"1": behaviour, "2": behaviour}, rate=rate, seed=seed, drift=drift)
+        return simulate(strategy, behaviour, behaviour, target=target)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "world",
+    [
+        same(error_rate=0.005),
+        same(error_rate=0.01, drift=lambda seconds: 6.0 if 12 <= seconds < 22 else 1.0),
+        same(error_rate=0.2, latency=0.05, spread=0.8, classes=(0.25, 0.25, 0.25, 0.25)),
+    ],
+    ids=["quiet", "incident-on-both", "noisy"],
+)
+def test_false_rollbacks_stay_below_alpha(world):
+    runs = 100
+    ends = [world(seed).state.phase for seed in range(runs)]
+    assert ends.count(RolloutPhase.ROLLED_BACK) / runs <= ALPHA
+    assert ends.count(RolloutPhase.PROMOTED) / runs >= 1 - ALPHA
+
+
+def test_copies_only_and_no_copies_are_calibrated_too():
+    behaviour = Behaviour(error_rate=0.02)
+    for strategy in (
+        replace(STRATEGY, steps=(STRATEGY.steps[0], STRATEGY.steps[-1]), probation=0.0),
+        replace(STRATEGY, steps=STRATEGY.steps[1:], mirror=False),
+    ):
+        ends = [simulate(strategy, behaviour, behaviour, rate=200, seed=s) for s in range(60)]
+        assert sum(end.went_back for end in ends) / 60 <= ALPHA
+
+
+@pytest.mark.parametrize(
+    ("bad", "blamed", "seconds"),
+    [
+        (Behaviour(error_rate=0.03), "errors", 25.0),
+        (Behaviour(slow_share=0.2, slow_factor=20.0), "latency", 10.0),
+        (Behaviour(latency=0.02), "latency", 5.0),
+        (Behaviour(classes=(0.5, 0.5)), "scores", 15.0),
+    ],
+)
+def test_what_is_worse_is_found_soon_and_by_the_right_rule(bad, blamed, seconds):
+    good = Behaviour(error_rate=0.001)
+    for seed in range(10):
+        end = simulate(STRATEGY, good, bad, rate=120.0, seed=seed)
+        assert end.went_back
+        assert end.blamed == blamed
+        assert end.seconds <= seconds
+
+
+def test_a_regression_that_begins_late_is_found_although_all_went_well_before():
+    good = Behaviour(error_rate=0.005)
+    for seed in range(10):
+        end = simulate(
+            STRATEGY, good, good, rate=600.0, seed=seed, change=(30.0, Behaviour(error_rate=0.05))
+        )
+        assert end.went_back
+        assert end.seconds < 40.0
+
+
+def test_a_business_metric_counts():
+    rule = Rule("conversion", RuleKind.MEAN, margin=0.01)
+    strategy = replace(STRATEGY, rules=(rule,), steps=(Step(StepKind.WEIGHT, 50.0, 30.0, 50),))
+    high, low = Behaviour(means={"conversion": 0.4}), Behaviour(means={"conversion": 0.25})
+    assert all(simulate(strategy, high, low, rate=200, seed=s).went_back for s in range(10))
+    ends = [simulate(strategy, high, high, rate=200, seed=s) for s in range(40)]
+    assert sum(end.went_back for end in ends) <= 2
+
+
+def test_lower_may_be_better():
+    rule = Rule("returns", RuleKind.MEAN, worse="higher", margin=0.01)
+    strategy = replace(STRATEGY, rules=(rule,), steps=(Step(StepKind.WEIGHT, 50.0, 30.0, 50),))
+    few, many = Behaviour(means={"returns": 0.1}), Behaviour(means={"returns": 0.3})
+    assert simulate(strategy, few, many, rate=200).went_back
+    assert not simulate(strategy, many, few, rate=200).went_back
+
+
+def test_a_fixed_limit_for_latency():
+    rule = Rule("latency", RuleKind.TAIL, slo=0.1)
+    strategy = replace(STRATEGY, rules=(rule,))
+    fine, slow = Behaviour(latency=0.02), Behaviour(latency=0.3)
+    assert simulate(strategy, fine, slow, rate=120).went_back
+    # Ten times slower, and still within the limit.
+    assert not simulate(strategy, Behaviour(latency=0.001), Behaviour(latency=0.01)).went_back
