@@ -1,0 +1,150 @@
+"""The writer process: takes traffic from the gateway and writes it in batches.
+
+    python -m penstock.observations.writer --dir DIR --fd N --model NAME --exclude a,b
+
+It ends when the gateway closes its end, after everything received is on disk. Now and then it says
+how much it wrote, as a line of JSON: ``{"written": 10, "dropped": 0, "error": ""}``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from penstock.observations.records import Feedback, MessageReader, Record
+from penstock.observations.store import Observations
+
+MAX_RECORDS = 20_000
+"""Records in memory after which a file is written at once."""
+MAX_BYTES = 64 << 20
+"""Bytes of bodies in memory after which a file is written at once."""
+COMPACT_EVERY = 600.0
+"""Seconds between two merges of the files of past hours."""
+
+
+class Writer:
+    """Gathers traffic and writes it.
+
+    Args:
+        store: where to.
+        model: name of the model.
+        exclude: features that must not be kept.
+        interval: seconds after which what was gathered is written.
+        keep: seconds for which traffic is kept, 0 for ever.
+    """
+
+    def __init__(
+        self, store: Observations, model: str, exclude: frozenset[str], interval: float, keep: float
+    ) -> None:
+        self._store = store
+        self._model = model
+        self._exclude = exclude
+        self._interval = interval
+        self._keep = keep
+        self._records: list[Record] = []
+        self._feedback: list[Feedback] = []
+        self._bytes = 0
+        self._due = 0.0
+        self._tidied = time.monotonic()
+
+    def run(self, connection: socket.socket) -> None:
+        """Write until the other end is closed."""
+        reader = MessageReader()
+        while True:
+            wait = None
+            if self._records or self._feedback:
+                wait = max(0.0, self._due - time.monotonic())
+            if select.select([connection], [], [], wait)[0]:
+                data = connection.recv(1 << 20)
+                if not data:
+                    break
+                for items in reader.feed(data):
+                    self._gather(items)
+            if self._ripe():
+                self._write(connection)
+        self._write(None)
+
+    def _gather(self, items: Sequence[Record] | Sequence[Feedback]) -> None:
+        if not self._records and not self._feedback:
+            self._due = time.monotonic() + self._interval
+        for one in items:
+            if isinstance(one, Record):
+                self._records.append(one)
+                self._bytes += len(one.body) + len(one.answer)
+            else:
+                self._feedback.append(one)
+
+    def _ripe(self) -> bool:
+        if not self._records and not self._feedback:
+            return False
+        full = len(self._records) >= MAX_RECORDS or self._bytes >= MAX_BYTES
+        return full or time.monotonic() >= self._due
+
+    def _write(self, connection: socket.socket | None) -> None:
+        records, self._records = self._records, []
+        feedback, self._feedback = self._feedback, []
+        self._bytes = 0
+        said = {"written": 0, "dropped": 0, "error": ""}
+        try:
+            if records:
+                records.sort(key=lambda one: one.time)
+                self._store.append_batch(records, model=self._model, exclude=self._exclude)
+                said["written"] = len(records)
+            if feedback:
+                self._store.append_feedback(feedback)
+            self._tidy()
+        except OSError as error:
+            # A full disk must not stop the traffic: what could not be written is counted.
+            said |= {"dropped": len(records), "written": 0, "error": str(error)}
+            sys.stderr.write(f"the prediction log lost {len(records)} records: {error}\n")
+        if connection is not None:
+            try:
+                connection.sendall(json.dumps(said).encode() + b"\n")
+            except OSError:
+                return  # the gateway has gone; the next read says so
+
+    def _tidy(self) -> None:
+        now = time.monotonic()
+        if now - self._tidied < COMPACT_EVERY:
+            return
+        self._tidied = now
+        moment = time.time()
+        self._store.compact(moment - moment % 3600.0)
+        if self._keep:
+            self._store.expire(moment - self._keep)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write until the gateway closes its end; return the exit code."""
+    parser = argparse.ArgumentParser(prog="penstock.observations.writer")
+    parser.add_argument("--dir", type=Path, required=True)
+    parser.add_argument("--fd", type=int, required=True)
+    parser.add_argument("--model", default="")
+    parser.add_argument("--exclude", default="[]", help="JSON list of features")
+    parser.add_argument("--interval", type=float, default=1.0)
+    parser.add_argument("--keep", type=float, default=0.0)
+    given = parser.parse_args(arguments)
+    for one in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(one, signal.SIG_IGN)  # the gateway decides when it is over
+    os.nice(5)  # requests come first
+    writer = Writer(
+        Observations(given.dir),
+        given.model,
+        frozenset(json.loads(given.exclude)),
+        given.interval,
+        given.keep,
+    )
+    writer.run(socket.socket(fileno=given.fd))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
