@@ -1,15 +1,16 @@
 """The pipeline: commit -> run -> candidate. DVC's files, run in parallel and durably."""
 
-from penstock.pipeline.explain import Explanation, why
+from __future__ import annotations
+
+from typing import Any
+
 from penstock.pipeline.git import revision
 from penstock.pipeline.loading import load
 from penstock.pipeline.planning import Plan, StagePlan, plan
 from penstock.pipeline.progress import Listener, Progress
-from penstock.pipeline.replaying import ReplayReport, replay
 from penstock.pipeline.runner import execute, new_run_id
 from penstock.pipeline.values import metrics, params
 from penstock.pipeline.work import StageHooks
-from penstock.pipeline.worktree import run_commit
 
 __all__ = [
     "Explanation",
@@ -30,3 +31,20 @@ __all__ = [
     "run_commit",
     "why",
 ]
+
+_RARE = {
+    "Explanation": "explain",
+    "why": "explain",
+    "ReplayReport": "replaying",
+    "replay": "replaying",
+    "run_commit": "worktree",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load what a run with nothing to do does not need."""
+    if name not in _RARE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(f"{__name__}.{_RARE[name]}"), name)

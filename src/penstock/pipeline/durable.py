@@ -68,6 +68,15 @@ def read_cache(path: Path, version: str) -> dict[str, Any]:
     return data if isinstance(data, dict) and data.get("version") == version else {}
 
 
+def is_plain(value: Any) -> bool:
+    """Whether JSON gives a value back as it was."""
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and is_plain(item) for key, item in value.items())
+    if isinstance(value, list):
+        return all(is_plain(item) for item in value)
+    return value is None or isinstance(value, bool | int | float | str)
+
+
 def write_cache(path: Path, version: str, data: dict[str, Any]) -> None:
     """Keep what can be worked out again; a failure to do so matters to nobody."""
     text = json.dumps({"version": version, **data}, separators=(",", ":"))

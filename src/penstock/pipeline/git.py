@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from penstock.domain.revision import Revision
 from penstock.errors import StateError, UnavailableError
+
+_Done: TypeAlias = "tuple[int, str, str]"
+"""Exit code, standard output, standard error."""
 
 
 def git(root: Path, *arguments: str, data: bytes | None = None, check: bool = True) -> str:
@@ -17,27 +20,41 @@ def git(root: Path, *arguments: str, data: bytes | None = None, check: bool = Tr
         UnavailableError: ``git.missing`` when it is not installed.
         StateError: ``git.failed`` with its own words.
     """
-    done = _run(root, arguments, data)
-    if check and done.returncode != 0:
-        words = done.stderr.decode(errors="replace").strip().splitlines()
+    ((code, out, err),) = _run(root, [arguments], data)
+    if check and code != 0:
+        words = err.strip().splitlines()
         raise StateError(
-            f"git {arguments[0]}: {words[-1] if words else f'exit code {done.returncode}'}",
+            f"git {arguments[0]}: {words[-1] if words else f'exit code {code}'}",
             code="git.failed",
         )
-    return done.stdout.decode(errors="replace")
+    return out
 
 
-def _run(
-    root: Path, arguments: Sequence[str], data: bytes | None
-) -> subprocess.CompletedProcess[bytes]:
+def _run(root: Path, commands: Sequence[Sequence[str]], data: bytes | None) -> list[_Done]:
+    """Run several git commands at once."""
+    import subprocess
+
+    pipe = subprocess.PIPE
     try:
-        return subprocess.run(
-            ["git", "-C", str(root), *arguments], input=data, capture_output=True, check=False
-        )
+        running = [
+            subprocess.Popen(
+                ["git", "-C", str(root), *command],
+                stdin=subprocess.DEVNULL if data is None else pipe,
+                stdout=pipe,
+                stderr=pipe,
+            )
+            for command in commands
+        ]
     except FileNotFoundError:
         raise UnavailableError(
             "git is not installed", code="git.missing", hint="apt-get install git"
         ) from None
+    done = []
+    for process in running:
+        out, err = process.communicate(data)
+        texts = (out.decode(errors="replace"), err.decode(errors="replace"))
+        done.append((process.returncode, *texts))
+    return done
 
 
 def revision(root: Path) -> Revision:
@@ -46,25 +63,25 @@ def revision(root: Path) -> Revision:
     Raises:
         StateError: ``pipeline.no-git`` when there is no repository, or no commit in it.
     """
-    done = _run(root, ("status", "--porcelain=v2", "--branch", "--untracked-files=no"), None)
+    status = ("status", "--porcelain=v2", "--branch", "--untracked-files=no")
+    (code, text, _), (_, subject, _) = _run(root, [status, ("log", "-1", "--format=%s")], None)
     facts: dict[str, str] = {}
     dirty = False
-    for line in done.stdout.decode(errors="replace").splitlines():
+    for line in text.splitlines():
         if line.startswith("# "):
             name, _, value = line[2:].partition(" ")
             facts[name] = value
         else:
             dirty = True
     commit = facts.get("branch.oid", "")
-    if done.returncode != 0 or not commit or commit == "(initial)":
+    if code != 0 or not commit or commit == "(initial)":
         raise StateError(
             f"{root} has no Git commit",
             code="pipeline.no-git",
             hint="git init, git add, git commit: a run is remembered by its commit",
         )
     head = facts.get("branch.head")
-    subject = git(root, "log", "-1", "--format=%s").strip()
-    return Revision(commit, None if head == "(detached)" else head, dirty, subject)
+    return Revision(commit, None if head == "(detached)" else head, dirty, subject.strip())
 
 
 def has_repository(root: Path) -> bool:

@@ -60,7 +60,12 @@ def held(
         raise cannot_write(path, error) from error
     try:
         _acquire(descriptor, root, waiting, timeout)
-        note = {"pid": os.getpid(), "command": " ".join(sys.argv)[:200], "since": time.time()}
+        note = {
+            "pid": os.getpid(),
+            "host": os.uname().nodename,
+            "command": " ".join([os.path.basename(sys.argv[0]), *sys.argv[1:]])[:200],  # noqa: PTH119
+            "since": time.time(),
+        }
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(note).encode(), 0)
         yield descriptor
@@ -90,7 +95,8 @@ def _acquire(
     while not _try(descriptor):
         owner = _owner(descriptor)
         pid = owner.get("pid")
-        if isinstance(pid, int) and not _alive(pid):
+        here = owner.get("host") == os.uname().nodename
+        if here and isinstance(pid, int) and not _alive(pid):
             if not said:
                 waiting("ending what a killed run left behind")
             _end_leftovers(root)
@@ -138,11 +144,13 @@ def _alive(pid: int) -> bool:
 
 
 def _end_leftovers(root: Path) -> None:
-    """Kill the processes whose environment carries this project's mark."""
+    """Kill the processes that carry this project's mark and still hold its guard open."""
     mark = f"{MARK}={root}".encode()
+    lock = str(root / ".penstock" / "pipeline.lock")
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError, ValueError):
-            if int(folder.name) != os.getpid() and mark in (folder / "environ").read_bytes().split(
-                b"\0"
-            ):
+            marked = mark in (folder / "environ").read_bytes().split(b"\0")
+            if not marked or int(folder.name) == os.getpid():
+                continue
+            if any(os.path.samefile(one, lock) for one in (folder / "fd").iterdir()):  # noqa: PTH121
                 os.kill(int(folder.name), signal.SIGKILL)

@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import re
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +42,10 @@ class LockFiles:
         self._entries: dict[str, dict[str, Entry]] = {}
         self._stamps: dict[str, list[int] | None] = {}
         self._cache = durable.read_cache(self._state / "cache" / "lock.json", _CACHE_VERSION)
+        self._seen: dict[str, Stamp | None] = {}
         self._dirty = False
         self._stream: int | None = None
+        self._sync = _Sync()
         self._pending = self._read_pending()
 
     @property
@@ -85,8 +88,8 @@ class LockFiles:
                 self._pending[file] = {}
             lines.append({"file": file, "stage": name, "entry": entry})
             text = "".join(json.dumps(line) + "\n" for line in lines)
-            os.write(self._stream, text.encode())
-            os.fdatasync(self._stream)
+            _write_all(self._stream, text.encode())
+            self._sync.ask(self._stream)
         except OSError as error:
             raise durable.cannot_write(path, error) from error
         self._pending[file][name] = entry
@@ -104,6 +107,8 @@ class LockFiles:
             UnavailableError: ``disk.write``; nothing is lost then, the next call does it.
         """
         for file, entries in self._pending.items():
+            if self._moved(file):
+                self._entries.pop(file, None)
             present = self.stages(file)
             changed = {name: new for name, new in entries.items() if present.get(name) != new}
             if changed:
@@ -114,6 +119,7 @@ class LockFiles:
                 self._remember(file)
         self._pending = {}
         if self._stream is not None:
+            self._sync.finish()
             os.close(self._stream)
             self._stream = None
         with contextlib.suppress(FileNotFoundError):
@@ -125,7 +131,7 @@ class LockFiles:
             data = {
                 file: [self._stamps[file], entries]
                 for file, entries in self._entries.items()
-                if self._stamps.get(file)
+                if self._stamps.get(file) and durable.is_plain(entries)
             }
             path = self._state / "cache" / "lock.json"
             durable.write_cache(path, _CACHE_VERSION, {"files": data})
@@ -138,6 +144,13 @@ class LockFiles:
             return self._digest("dvc.lock") or ""
         listing = "".join(f"{name} {self._digest(name)}\n" for name in names)
         return hashlib.sha256(listing.encode()).hexdigest()
+
+    def _moved(self, file: str) -> bool:
+        """Whether somebody else wrote a lock file since it was read."""
+        try:
+            return self._seen.get(file) != Stamp.of((self.root / file).stat())
+        except OSError:
+            return self._seen.get(file) is not None
 
     def _digest(self, file: str) -> str | None:
         try:
@@ -172,8 +185,9 @@ class LockFiles:
         try:
             stamp = list(Stamp.of(path.stat()))
         except OSError:
-            self._stamps[file] = None
+            self._stamps[file] = self._seen[file] = None
             return {}
+        self._seen[file] = Stamp(*stamp)
         self._stamps[file] = stamp
         known = self._cache.get("files", {}).get(file)
         if known and known[0] == stamp:
@@ -195,8 +209,50 @@ class LockFiles:
 
         stamp = Stamp.of((self.root / file).stat())
         settle(stamp)
+        self._seen[file] = stamp
         self._stamps[file] = list(stamp)
         self._dirty = True
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
+class _Sync:
+    """Puts a growing file on the disk from a thread of its own, as often as the disk allows.
+
+    What was written survives the death of the process at once; this is for the death of the
+    machine. Stages that finish while the disk is busy share the next round.
+    """
+
+    def __init__(self) -> None:
+        self._asked = threading.Event()
+        self._over = False
+        self._thread: threading.Thread | None = None
+
+    def ask(self, descriptor: int) -> None:
+        """Put on the disk what was written up to now, soon."""
+        self._asked.set()
+        if self._thread is None:
+            self._over = False
+            self._thread = threading.Thread(target=self._go, args=(descriptor,), daemon=True)
+            self._thread.start()
+
+    def finish(self) -> None:
+        """Return when everything is on the disk."""
+        if self._thread is not None:
+            self._over = True
+            self._asked.set()
+            self._thread.join()
+            self._thread = None
+
+    def _go(self, descriptor: int) -> None:
+        while not self._over:
+            self._asked.wait()
+            self._asked.clear()
+            with contextlib.suppress(OSError):  # the lock file itself is synced when it is written
+                os.fdatasync(descriptor)
 
 
 def _text(path: Path) -> str:

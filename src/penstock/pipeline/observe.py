@@ -120,16 +120,7 @@ class ParameterFiles:
             return
         kept = {}
         for file, (stamp, value) in self._files.items():
-            if stamp is not None and _plain(value):
+            if stamp is not None and durable.is_plain(value):
                 kept[file] = [stamp, value]
         durable.write_cache(self._path, _VERSION, {"files": kept})
         self._dirty = False
-
-
-def _plain(value: Any) -> bool:
-    """Whether JSON gives a value back as it was."""
-    if isinstance(value, dict):
-        return all(isinstance(key, str) and _plain(item) for key, item in value.items())
-    if isinstance(value, list):
-        return all(_plain(item) for item in value)
-    return value is None or isinstance(value, bool | int | float | str)

@@ -10,7 +10,7 @@ from typing import Any
 
 from penstock.artifacts import Store
 from penstock.domain.pipeline import Pipeline
-from penstock.pipeline import schedule
+from penstock.pipeline import history, schedule
 from penstock.pipeline import targets as chosen
 from penstock.pipeline.decide import Action, Decision, decide
 from penstock.pipeline.loading import load
@@ -132,8 +132,4 @@ def known_seconds(root: Path) -> dict[str, float]:
     from penstock.journal import Journal
 
     with Journal(path) as journal:
-        return {
-            record.id: float(record.value["seconds"])
-            for record in journal.records("duration")
-            if "seconds" in record.value
-        }
+        return history.durations(journal)

@@ -17,8 +17,9 @@ from penstock.errors import ConfigError, StateError
 from penstock.pipeline import worktree
 from penstock.pipeline.graph import order
 from penstock.pipeline.loading import load
+from penstock.pipeline.machine import locked_environment
 from penstock.pipeline.progress import Listener
-from penstock.pipeline.runner import execute, locked_environment
+from penstock.pipeline.runner import execute
 
 IDENTICAL, CLOSE, DIFFERENT, FAILED = "identical", "same-within-tolerance", "different", "failed"
 

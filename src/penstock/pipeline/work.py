@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
-import signal
-import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,6 +18,7 @@ from penstock.errors import PenstockError, Span, StageError
 from penstock.pipeline import entry as entries
 from penstock.pipeline.decide import Action, Decision, Facts
 from penstock.pipeline.executors import Ended, Executor, Job
+from penstock.pipeline.failure import failed, stop_on, tail
 
 TAIL_LINES = 20
 
@@ -77,6 +75,12 @@ class Workshop:
     pull: bool = False
     use_run_cache: bool = True
 
+    def store_for(self, out: Output) -> Store:
+        """Return the store, but one that never links, for what Git tracks."""
+        if out.cache or self.store.config.cache_types == ("copy",):
+            return self.store
+        return Store(replace(self.store.config, cache_types=("copy",)), self.store.index)
+
     def log(self, stage: str) -> Path:
         """Return the file that takes the output of a stage."""
         return self.logs / self.run_id / (stage.replace("/", "-").replace(":", "-") + ".log")
@@ -107,7 +111,7 @@ def _perform(
     stage = facts.stage
     if shop.hooks is not None:
         done.verdicts = tuple(shop.hooks.before(stage.address))
-        _stop_on(stage, done.verdicts, "before")
+        stop_on(stage, done.verdicts, "before")
     match decision.action:
         case Action.RUN:
             _run(shop, facts, gpus, rest, done, restorable="forced" not in decision.reasons)
@@ -121,20 +125,7 @@ def _perform(
     if shop.hooks is not None:
         after = tuple(shop.hooks.after(stage.address))
         done.verdicts += after
-        _stop_on(stage, after, "after")
-
-
-def _stop_on(stage: Stage, verdicts: Sequence[Verdict], when: str) -> None:
-    bad = [verdict for verdict in verdicts if verdict.stops]
-    if bad:
-        more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
-        raise StageError(
-            f"a test {when} stage {stage.address} {bad[0].outcome.value}: {bad[0].name}{more}",
-            code="stage.test-failed",
-            span=Span(*stage.place),
-            hint=bad[0].hint,
-            log_tail=bad[0].words.splitlines()[-TAIL_LINES:],
-        )
+        stop_on(stage, after, "after")
 
 
 def _keep(shop: Workshop, facts: Facts, done: Done) -> None:
@@ -183,7 +174,7 @@ def _checkout(shop: Workshop, stage: Stage, wanted: dict[str, Artifact]) -> bool
     if lacking:
         return False
     for out in stage.outs:
-        shop.store.checkout(wanted[out.path], shop.root / out.full)
+        shop.store_for(out).checkout(wanted[out.path], shop.root / out.full)
     return True
 
 
@@ -214,7 +205,7 @@ def _run(
 
         for out in stage.outs:
             if not out.cache:
-                _copy_to_cache(shop, out, done.outs[out.path])
+                shop.store_for(out).save(shop.root / out.full, done.outs[out.path])
         key, value = entries.keys(done.entry)
         shop.store.run_cache_put(key, value, entry_text(done.entry))
 
@@ -331,56 +322,7 @@ def _execute(shop: Workshop, stage: Stage, gpus: Sequence[str], rest: Any, done:
             delay *= 2
             _prepare(shop, stage)
     if done.ended is not None and (done.ended.exit_code != 0 or done.ended.timed_out):
-        raise _failure(shop, stage, done)
-
-
-def _failure(shop: Workshop, stage: Stage, done: Done) -> StageError:
-    ended = done.ended
-    assert ended is not None
-    if ended.stopped:
-        return StageError("stopped", code="stage.stopped", span=Span(*stage.place))
-    if ended.error:
-        what = ended.error
-    elif ended.timed_out:
-        what = f"stage {stage.address} took longer than its limit of {stage.resources.timeout:g} s"
-    elif ended.exit_code < 0:
-        what = f"stage {stage.address} was killed by {_signal_name(-ended.exit_code)}"
-    else:
-        what = f"stage {stage.address} failed with exit code {ended.exit_code}"
-    facts = [f"after {ended.seconds:.1f} s"]
-    if ended.peak_memory:
-        facts.append(f"peak memory {ended.peak_memory / 1e6:.0f} MB")
-    if done.attempts > 1:
-        facts.append(f"{done.attempts} attempts")
-    hint = f"its whole output is in {done.log}"
-    if ended.exit_code == -signal.SIGKILL and not ended.timed_out:
-        hint = f"perhaps the machine ran out of memory; {hint}"
-    return StageError(
-        f"{what} ({', '.join(facts)})",
-        code="stage.timed-out" if ended.timed_out else "stage.failed",
-        span=Span(*stage.place),
-        hint=hint,
-        log_tail=tail(shop.log(stage.address)),
-    )
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
-
-
-def tail(path: Path, lines: int = TAIL_LINES) -> list[str]:
-    """Return the last lines of a log."""
-    try:
-        with path.open("rb") as stream:
-            stream.seek(0, os.SEEK_END)
-            stream.seek(max(stream.tell() - 16_384, 0))
-            text = stream.read().decode(errors="replace")
-    except OSError:
-        return []
-    return text.splitlines()[-lines:]
+        raise failed(stage, done.ended, done.attempts, log, done.log or "")
 
 
 def _outputs(shop: Workshop, stage: Stage) -> dict[str, Artifact]:
@@ -405,34 +347,9 @@ def _save(shop: Workshop, stage: Stage, outs: dict[str, Artifact]) -> None:
             shop.store.save(shop.root / out.full, outs[out.path])
 
 
-def _copy_to_cache(shop: Workshop, out: Output, artifact: Artifact) -> None:
-    """Keep an output that Git tracks in the cache too, and leave the file itself alone."""
-    shop.store.save(shop.root / out.full, artifact)
+def record_data(root: Path, stage: Stage, done: Done) -> None:
+    """Write the new digest of data into its ``.dvc`` file, as `dvc repro` does."""
+    from penstock.artifacts import dump_dvc_file
 
-
-def environment(root: Path, marks: dict[str, str], path: str | None = None) -> dict[str, str]:
-    """Return the environment that all stages share.
-
-    The interpreter that runs penstock comes first on the PATH, so that `python` in a command is
-    the project's even when no environment is active.
-
-    Args:
-        root: of the project.
-        marks: more variables.
-        path: the PATH, instead of that.
-    """
-    env = dict(os.environ)
-    if path is None:
-        here = os.path.dirname(sys.executable)  # noqa: PTH120 - not resolved: it may be a link
-        path = env.get("PATH", os.defpath)
-        if path.split(os.pathsep)[0] != here:
-            path = here + os.pathsep + path
-    env.update(
-        PATH=path,
-        DVC_ROOT=str(root),
-        MLFLOW_DISABLE_TELEMETRY="true",
-        DO_NOT_TRACK="true",
-        DVC_NO_ANALYTICS="1",
-        **marks,
-    )
-    return env
+    for artifact in done.outs.values():
+        dump_dvc_file(root / stage.file, artifact)
