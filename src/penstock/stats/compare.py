@@ -23,7 +23,7 @@ from penstock.stats import proportions
 Floats = NDArray[np.float64]
 
 _TAIL = 9.0
-_SHARES = 33
+_SHARES = 17
 
 
 def mcnemar(b: int, c: int) -> float:
