@@ -18,6 +18,12 @@ _NAMES = {
     "StageTests": "stage_tests",
     "scan": "model_scan",
     "signature_gate": "signature",
+    "Subjects": "subjects",
+    "data_tests": "data_gates",
+    "infer_schema": "pandera_schema",
+    "read_schema": "data_schema",
+    "schema_gate": "pandera_schema",
+    "training_test": "training_gate",
     # one candidate, all gates
     "Contender": "judgement",
     "Judgement": "judgement",

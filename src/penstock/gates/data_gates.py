@@ -62,7 +62,7 @@ def data_tests(
     learnt = read_rows(train, target) if train is not None else None
     found: list[tuple[str, Verdict]] = []
     if schema is not None and policy["schema"] != "off":
-        from penstock.gates.schema_gate import schema_gate
+        from penstock.gates.pandera_schema import schema_gate
 
         sets = [("test data", held_out), ("training data", learnt)]
         found += [

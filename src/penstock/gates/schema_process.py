@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from penstock.gates.schema_gate import failures
+from penstock.gates.pandera_schema import failures
 
 
 def main(argv: list[str]) -> int:
