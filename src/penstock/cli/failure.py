@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import re
 import tempfile
@@ -12,13 +13,7 @@ from pathlib import Path
 import click
 
 from penstock.cli import output
-from penstock.errors import (
-    ExitCode,
-    PenstockError,
-    PluginError,
-    UnavailableError,
-    UsageError,
-)
+from penstock.errors import ExitCode, PenstockError, PluginError, UnavailableError, UsageError
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _EXTRAS = {
@@ -45,16 +40,19 @@ def report(error: Exception, arguments: list[str]) -> int:
         error: what the command raised.
         arguments: of the command line, which say whether JSON is wanted and where the project is.
     """
+    if isinstance(error, click.UsageError) and type(error).__name__ == "NoArgsIsHelpError":
+        click.echo(error.format_message())  # a group without words shows what it has
+        return int(ExitCode.DONE)
     known = explain(error)
     as_json = "--json" in arguments
     if known is None:
         known = _bug(error, arguments)
-    root = _project(arguments)
-    if as_json:
-        output.write_json({"error": {**known.to_dict(), "exit_code": int(_code(known))}})
-    else:
-        click.echo(output.render(known, root=root), err=True)
-    return int(_code(known))
+    with contextlib.suppress(OSError):  # the terminal may be gone; the exit code still tells
+        if as_json:
+            output.write_json({"error": known.to_dict()})
+        else:
+            click.echo(output.render(known, root=_project(arguments)), err=True)
+    return int(known.exit_code)
 
 
 def explain(error: Exception) -> PenstockError | None:
@@ -74,10 +72,6 @@ def explain(error: Exception) -> PenstockError | None:
             "out of memory", code="memory.full", hint="close other programs, or use a sample"
         )
     return None
-
-
-def _code(error: PenstockError) -> ExitCode:
-    return error.exit_code
 
 
 def _usage(error: click.UsageError) -> UsageError:

@@ -7,6 +7,7 @@ whose traceback goes to a file.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -146,7 +147,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except click.exceptions.Exit as error:
         return error.exit_code
     except (KeyboardInterrupt, click.Abort, EOFError):
-        click.echo("interrupted", err=True)
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            click.echo("interrupted", err=True)
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
         _silence()
