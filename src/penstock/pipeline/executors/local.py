@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -50,7 +51,7 @@ class LocalExecutor:
             if code != 0 or timed_out[2]:
                 stopped = job.stage in self._stopped
                 seconds = time.monotonic() - start
-                return Ended(code, seconds, peak, timed_out[2], stopped, command)
+                return Ended(code, seconds, peak or None, timed_out[2], stopped, command)
         return Ended(0, time.monotonic() - start, peak or None)
 
     def stop(self, stage: str, *, now: bool = False) -> None:
@@ -105,8 +106,18 @@ class LocalExecutor:
         if left:
             # The shell is gone; whatever else is in its group must not outlive it.
             _signal(process.pid, signal.SIGKILL)
-        scale = 1 if sys.platform == "darwin" else 1024
-        return code, usage.ru_maxrss * scale, fired.is_set()
+        return code, _peak(usage.ru_maxrss), fired.is_set()
+
+
+def _peak(measured: int) -> int:
+    """Return the peak memory of a process in bytes, 0 when it cannot be told.
+
+    Between fork and exec a child has our own memory, and Linux counts that too: what is not more
+    than we use ourselves says nothing about the command.
+    """
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    scale = 1 if sys.platform == "darwin" else 1024
+    return measured * scale if measured > own else 0
 
 
 def _end(group: int, grace: float) -> None:
