@@ -6,7 +6,7 @@ import math
 
 from penstock.domain.verdict import Evidence, Outcome
 from penstock.reports.svg import Scale, line, picture, tag, words
-from penstock.reports.words import quantity
+from penstock.reports.words import exact, quantity
 
 _WIDTH, _HEIGHT = 430.0, 58.0
 _LEFT, _RIGHT, _ROW = 14.0, 416.0, 27.0
@@ -58,7 +58,7 @@ def _labels(
     evidence: Evidence, x: Scale, low: float | None, high: float | None, limit: float
 ) -> list[str]:
     unit = evidence.unit
-    wanted = f"{evidence.comparison} {quantity(evidence.threshold, unit)}".strip()
+    wanted = f"{evidence.comparison} {exact(evidence.threshold, unit)}".strip()
     anchor = "start" if limit < _LEFT + 40 else "end" if limit > _RIGHT - 40 else "middle"
     parts = [words(limit, 9, wanted, "limit", anchor)]
     bottom = _ROW + 27

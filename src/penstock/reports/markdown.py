@@ -10,7 +10,7 @@ from penstock.domain.verdict import Outcome, Verdict
 from penstock.journal import Journal
 from penstock.reports.pipeline_graph import SAID
 from penstock.reports.story import Story, gather
-from penstock.reports.words import moment, number, quantity, seconds
+from penstock.reports.words import exact, moment, number, quantity, seconds
 
 GITHUB_COMMENT = 65_536
 """Most characters of a comment on GitHub."""
@@ -93,7 +93,7 @@ def _gate(one: Verdict) -> str:
         return f"| {_SIGNS[one.outcome]} | {name} | | | |\n"
     known = shown.low is not None or shown.high is not None
     low, high = quantity(shown.low, shown.unit), quantity(shown.high, shown.unit)
-    asked = _plain(f"{shown.comparison} {quantity(shown.threshold, shown.unit)}")
+    asked = _plain(f"{shown.comparison} {exact(shown.threshold, shown.unit)}")
     cells = [
         quantity(shown.value, shown.unit),
         f"{low} … {high}" if known else "",

@@ -11,7 +11,7 @@ from penstock.reports import sections
 from penstock.reports.markup import pill, text, tile
 from penstock.reports.story import Story, gather
 from penstock.reports.theme import style
-from penstock.reports.words import moment, number, plural, quantity, seconds
+from penstock.reports.words import moment, number, plural, quantity, seconds, sentence
 
 _WORDS = {
     Outcome.PASSED: "good",
@@ -76,12 +76,11 @@ def _why(story: Story) -> str:
     """Say in a sentence what decided."""
     stopped = [one for one in story.verdicts if one.stops]
     if stopped:
-        return stopped[0].words
+        return sentence(stopped[0].words)
     if story.rollout is not None and story.rollout.get("reason"):
-        reason = str(story.rollout["reason"])
-        return reason[:1].upper() + reason[1:]
+        return sentence(str(story.rollout["reason"]))
     if story.run.error:
-        return story.run.error
+        return sentence(story.run.error)
     return ""
 
 

@@ -8,8 +8,8 @@ from penstock.domain.run import Run, StageOutcome, StageRun
 from penstock.reports.svg import picture, tag, words
 from penstock.reports.words import seconds
 
-_WIDTH, _HEIGHT, _GAP_X, _GAP_Y, _MARGIN = 148.0, 46.0, 46.0, 14.0, 2.0
-_LONGEST_NAME = 19
+_WIDTH, _HEIGHT, _GAP_X, _GAP_Y, _MARGIN = 138.0, 46.0, 42.0, 12.0, 2.0
+_LONGEST_NAME = 17
 
 SAID = {
     StageOutcome.RAN: "ran",

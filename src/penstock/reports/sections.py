@@ -11,7 +11,17 @@ from penstock.reports.markup import chain, figure, pill, section, table, text
 from penstock.reports.pipeline_graph import SAID, pipeline_graph
 from penstock.reports.story import Story
 from penstock.reports.timeline import timeline
-from penstock.reports.words import moment, number, plural, quantity, seconds, signed, size
+from penstock.reports.words import (
+    exact,
+    moment,
+    number,
+    plural,
+    quantity,
+    seconds,
+    sentence,
+    signed,
+    size,
+)
 
 _STAGE = {
     StageOutcome.FAILED: Outcome.FAILED,
@@ -76,7 +86,7 @@ def _gate(one: Verdict) -> str:
     hint = f'<p class="hint">{text(one.hint)}</p>' if one.hint else ""
     kind = text(one.kind) + (f" · {seconds(one.seconds)}" if one.seconds else "")
     return (
-        f'<div class="gate"><div>{pill(one.outcome)} <span class="quiet">{kind}</span>'
+        f'<div class="gate"><div>{pill(one.outcome)} <small class="quiet">{kind}</small>'
         f'<p class="what">{text(one.name)}</p><p class="why">{text(one.words)}</p>{hint}</div>'
         f'<div class="pictures">{"".join(drawn)}</div></div>'
     )
@@ -88,6 +98,7 @@ def quality(story: Story) -> str:
         figure("ROC curve", curves.roc(story.curves)),
         figure("Calibration", curves.calibration(story.curves)),
         figure("Confusion of the candidate", curves.confusion(story.curves)),
+        figure("Errors of the candidate", curves.residuals(story.curves)),
     ]
     plots = "".join(drawn)
     key = ""
@@ -127,7 +138,7 @@ def _measured(e: Evidence) -> list[str]:
         f"<code>{text(e.name)}</code>",
         value,
         f"{low} … {high}" if known else "",
-        text(f"{e.comparison} {quantity(e.threshold, e.unit)}") if e.threshold is not None else "",
+        text(f"{e.comparison} {exact(e.threshold, e.unit)}") if e.threshold is not None else "",
         number(e.n) if e.n is not None else "",
         f'<span class="quiet">{text(e.method)}</span>',
     ]
@@ -148,7 +159,7 @@ def rollout(story: Story) -> str:
     rows = [
         [
             f"<b>{text(one.name)}</b>",
-            pill(one.outcome, _live(one)),
+            _live(one),
             f'<span class="quiet">{text(one.words)}</span>',
         ]
         for one in (Verdict.from_dict(item) for item in found.get("verdicts") or ())
@@ -156,15 +167,17 @@ def rollout(story: Story) -> str:
     drawn = timeline(found)
     return section(
         "Live traffic",
-        lead + (said[:1].upper() + said[1:] + "." if said else ""),
+        lead + sentence(said),
         f'<div class="scroll">{drawn}</div>' if drawn else "",
         table(("Rule", "Verdict", "Evidence"), rows),
     )
 
 
 def _live(one: Verdict) -> str:
-    """An analysis that found nothing wrong is undecided in theory, and fine in practice."""
-    return "no alarm" if one.outcome is Outcome.INCONCLUSIVE else one.outcome.value
+    """An analysis that accuses nobody, and acquits nobody yet, is no reason to worry."""
+    if one.outcome is Outcome.INCONCLUSIVE:
+        return '<span class="pill">no alarm</span>'
+    return pill(one.outcome)
 
 
 def tests(story: Story) -> str:

@@ -65,10 +65,12 @@ def _names(looks: Sequence[Mapping[str, Any]], times: Sequence[float], x: Scale,
         name = "shadow" if stepping and not weight else f"{weight:g} %" if weight else ""
         if one["phase"] in (RolloutPhase.ROLLED_BACK, RolloutPhase.ROLLING_BACK):
             name = "rolled back"
-        if name and name != last and x(when) > free:
+        if name and name != last and (x(when) > free or name == "rolled back"):
             place = y(weight) - 6 if weight < 60 else y(weight) + 14
-            parts.append(words(x(when) + 5, place, name, "name"))
-            free = x(when) + 6.4 * len(name)
+            late = x(when) + 5 + 7.0 * len(name) > _RIGHT
+            at, anchor = (_RIGHT, "end") if late else (x(when) + 5, "start")
+            parts.append(words(at, place, name, "name", anchor))
+            free = x(when) + 7.0 * len(name)
         last = name or last
     return "".join(parts)
 

@@ -38,6 +38,19 @@ def number(value: float | None, digits: int = 4) -> str:
     return f"{value:.{min(decimals, digits)}f}".replace("-", MINUS)
 
 
+def exact(value: float | None, unit: str = "") -> str:
+    """Return a number that a person wrote, as it was written.
+
+    >>> exact(0.85), exact(0.05, "s")
+    ('0.85', '50.00 ms')
+    """
+    if value is None:
+        return NOTHING
+    if unit in ("s", "bytes") or abs(value) >= 1000:
+        return quantity(value, unit)
+    return f"{value:g}".replace("-", MINUS) + (f" {unit}" if unit and unit != "ratio" else "")
+
+
 def signed(value: float, digits: int = 4) -> str:
     """Return a difference with its sign.
 
@@ -103,3 +116,14 @@ def plural(count: int, noun: str, many: str = "") -> str:
     ('1 gate', '3 gates', '2 indices')
     """
     return f"{count:,} {noun if count == 1 else many or noun + 's'}"
+
+
+def sentence(said: str) -> str:
+    """Return words as a sentence.
+
+    >>> sentence("errors: 3 of 9"), sentence("")
+    ('Errors: 3 of 9.', '')
+    """
+    if not said:
+        return ""
+    return said[:1].upper() + said[1:] + ("" if said.endswith((".", "!", "?")) else ".")

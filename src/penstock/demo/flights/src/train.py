@@ -1,5 +1,6 @@
 """Gradient boosting that says whether a flight will be late, saved as an MLflow model."""
 
+import logging
 import shutil
 import uuid
 from importlib.metadata import version
@@ -38,6 +39,8 @@ def build(params: dict) -> Pipeline:
 def save(model: Pipeline, flights: pd.DataFrame, target: Path) -> None:
     """Save so that the same commit and data give the same bytes: no clock, no random name."""
     shutil.rmtree(target, ignore_errors=True)
+    # MLflow warns that pickles of strangers are dangerous; this one is our own.
+    logging.getLogger("mlflow.sklearn").setLevel(logging.ERROR)
     example = flights[FEATURES].head(3)
     name = uuid.uuid5(uuid.NAMESPACE_URL, "flight-delay").hex
     mlflow.sklearn.save_model(
