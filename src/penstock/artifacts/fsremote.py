@@ -11,9 +11,8 @@ from typing import Any
 
 from penstock.artifacts.faults import corrupt, missing, refusals
 from penstock.artifacts.hashing import digest_file
-from penstock.artifacts.links import temporary
+from penstock.artifacts.links import discard, temporary
 from penstock.artifacts.listing import parse_listing
-from penstock.artifacts.objects import discard
 from penstock.artifacts.remote import ObjectStore
 from penstock.domain.artifact import Artifact
 from penstock.errors import PenstockError, UnavailableError

@@ -45,7 +45,10 @@ def parse_listing(content: bytes, digest: str) -> dict[str, str]:
     """
     files: dict[str, str] = {}
     try:
-        for entry in json.loads(content):
+        entries = json.loads(content)
+        if not isinstance(entries, list):
+            raise TypeError(digest)  # noqa: TRY301 - one way out for all that is wrong
+        for entry in entries:
             path, md5 = entry["relpath"], entry["md5"]
             if not _DIGEST.match(md5) or not is_inside(path):
                 raise ValueError(path)  # noqa: TRY301 - one way out for all that is wrong

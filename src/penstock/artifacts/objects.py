@@ -25,13 +25,12 @@ from pathlib import Path
 from penstock.artifacts.faults import changed, corrupt, missing
 from penstock.artifacts.hashing import digest_file, digest_files
 from penstock.artifacts.index import HashIndex
-from penstock.artifacts.links import UMASK, reflink
+from penstock.artifacts.links import UMASK, discard, reflink, sweep
 from penstock.artifacts.stamps import Stamp
 
 _MODE = 0o444
 _SMALL = 1 << 20
 _PIECE = 4 << 20
-_STALE_SECONDS = 24 * 3600
 
 
 class Objects:
@@ -53,7 +52,8 @@ class Objects:
         self._aside = aside
         self._directory_mode = 0o2775 if shared else 0o777 & ~UMASK
         self._made: set[str] = set()
-        self._names = (f"{os.getpid()}-{os.urandom(6).hex()}-{at}" for at in itertools.count())
+        self._prefix = f"{self._parts}/{os.getpid()}-{os.urandom(6).hex()}"
+        self._numbers = itertools.count()
         self._fresh: list[tuple[str, Stamp]] = []
         self._lock = threading.Lock()
 
@@ -149,7 +149,7 @@ class Objects:
     def part(self) -> str:
         """Return a name for a file that is not yet whole, in the file system of the cache."""
         self._directory(self._parts)
-        return f"{self._parts}/{next(self._names)}"
+        return f"{self._prefix}-{next(self._numbers)}"
 
     def place(self, part: str, md5: str) -> None:
         """Make a whole temporary file the object."""
@@ -201,7 +201,7 @@ class Objects:
             with contextlib.suppress(OSError):
                 os.chmod(path, self._directory_mode)
         elif path == self._parts:
-            _sweep(path)
+            sweep(path)
         self._made.add(path)
 
 
@@ -228,18 +228,3 @@ def _copy(source: str, part: str) -> str:
                 while view:
                     view = view[target.write(view) :]
         return digest.hexdigest()
-
-
-def _sweep(directory: str) -> None:
-    """Remove what killed processes left behind a day ago."""
-    limit = time.time() - _STALE_SECONDS
-    with contextlib.suppress(OSError), os.scandir(directory) as entries:
-        for entry in entries:
-            if entry.stat(follow_symlinks=False).st_mtime < limit:
-                discard(entry.path)
-
-
-def discard(part: str) -> None:
-    """Remove a temporary file, if it is there."""
-    with contextlib.suppress(OSError):
-        os.unlink(part)

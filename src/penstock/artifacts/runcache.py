@@ -8,8 +8,7 @@ import os
 import re
 from pathlib import Path
 
-from penstock.artifacts.links import temporary
-from penstock.artifacts.objects import discard
+from penstock.artifacts.links import discard, temporary
 
 _NAME = re.compile(r"[0-9a-f]{64}\Z")
 

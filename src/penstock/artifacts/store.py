@@ -1,5 +1,5 @@
 # Paths are plain strings here: there may be 100,000 of them.
-# ruff: noqa: PTH100
+# ruff: noqa: PTH100, PTH116
 """The store: hash, save and restore what stages read and make."""
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from typing import Self
 
 from penstock.artifacts.dvcconfig import DvcConfig
 from penstock.artifacts.faults import changed, corrupt, missing, refusals, unsaved
+from penstock.artifacts.hashing import LARGE
 from penstock.artifacts.index import HashIndex
+from penstock.artifacts.links import Linker
 from penstock.artifacts.listing import listing_bytes, parse_listing
 from penstock.artifacts.objects import Objects
 from penstock.artifacts.remote import Remote
@@ -42,7 +44,11 @@ class Store:
             shared=config.shared,
         )
         self._digests = Digests(config.root, index)
-        self._workspace = Workspace(config.cache_types, self.objects, shared=config.shared)
+        self._workspace = Workspace(
+            Linker(config.cache_types, config.root / ".penstock" / "tmp"),
+            self.objects,
+            shared=config.shared,
+        )
         self._run_cache = RunCache(config.cache_dir / "runs")
 
     @classmethod
@@ -193,16 +199,18 @@ class Store:
         for relative, md5 in files.items():
             if md5 in wanted:
                 sources[md5] = f"{path}/{relative}" if relative else os.fspath(path)
-        if len(sources) < 2:
-            for md5, source in sources.items():
-                self.objects.add(source, md5)
-            return
-        from concurrent.futures import ThreadPoolExecutor
+        large = {md5: one for md5, one in sources.items() if os.stat(one).st_size >= LARGE}
+        if len(large) > 1:
+            from concurrent.futures import ThreadPoolExecutor
 
-        # Copying and hashing release the interpreter, so large files go side by side.
-        with ThreadPoolExecutor(2) as pool:
-            for _ in pool.map(self.objects.add, sources.values(), sources):
-                pass
+            # Copying and hashing release the interpreter, so large files go side by side;
+            # small ones would only fight for it.
+            with ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
+                for _ in pool.map(self.objects.add, large.values(), large):
+                    pass
+            sources = {md5: one for md5, one in sources.items() if md5 not in large}
+        for md5, source in sources.items():
+            self.objects.add(source, md5)
 
     def _refuse_loss(self, path: Path, present: Present, files: Mapping[str, str]) -> None:
         """Raise an error when files would be lost that are not in the cache."""

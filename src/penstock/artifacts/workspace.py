@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from penstock.artifacts.faults import missing
-from penstock.artifacts.links import UMASK, link
+from penstock.artifacts.links import UMASK, Linker
 from penstock.artifacts.objects import Objects
 from penstock.artifacts.trees import Present
 from penstock.domain.artifact import Artifact
@@ -20,13 +20,13 @@ class Workspace:
     """Makes and mends files of the workspace.
 
     Args:
-        kinds: link types in order of preference.
+        linker: makes the links.
         objects: the cache.
         shared: whether copies are writable for the group.
     """
 
-    def __init__(self, kinds: Sequence[str], objects: Objects, *, shared: bool) -> None:
-        self._kinds = tuple(kinds)
+    def __init__(self, linker: Linker, objects: Objects, *, shared: bool) -> None:
+        self._linker = linker
         self._objects = objects
         self._mode = 0o664 if shared else 0o666 & ~UMASK
 
@@ -41,7 +41,7 @@ class Workspace:
             target = f"{path}/{relative}" if relative else os.fspath(path)
             status = os.lstat(target)
             if not self._is_linked(status, target, md5):
-                if not synced and self._kinds[0] in ("hardlink", "symlink"):
+                if not synced and self._linker.kinds[0] in ("hardlink", "symlink"):
                     # From now on the cache is the only copy.
                     self._objects.sync()
                     synced = True
@@ -82,26 +82,19 @@ class Workspace:
         return touched
 
     def _is_linked(self, status: os.stat_result, target: str, md5: str) -> bool:
-        """Whether a file with the right content is linked in a configured way."""
-        source = self._objects.path(md5)
-        is_link = stat.S_ISLNK(status.st_mode)
-        for kind in self._kinds:
-            if kind in ("copy", "reflink") and not is_link and status.st_nlink == 1:
-                return True
-            if kind == "hardlink" and not is_link:
-                if status.st_size == 0 and status.st_nlink == 1:
-                    return True
-                if status.st_nlink > 1:
-                    return os.path.samestat(status, os.stat(source))
-            if kind == "symlink" and is_link:
-                return os.readlink(target) == source
-        return False
+        """Whether a file with the right content has the kind of link that works best here."""
+        kind = self._linker.best(status.st_dev)
+        if stat.S_ISLNK(status.st_mode):
+            return kind == "symlink" and os.readlink(target) == self._objects.path(md5)
+        if kind == "hardlink" and status.st_size:
+            return os.path.samestat(status, os.stat(self._objects.path(md5)))
+        return kind != "symlink" and status.st_nlink == 1
 
     def _link(self, target: str, md5: str) -> None:
         """Put an object at a path of the workspace."""
         source = self._objects.path(md5)
         try:
-            kind = link(source, target, self._kinds)
+            kind = self._linker.link(source, target)
         except FileNotFoundError as error:
             if not os.path.exists(source):
                 raise missing([md5]) from error
