@@ -24,6 +24,7 @@ from penstock.gateway.options import GatewayOptions
 from penstock.gateway.plane import Plane
 from penstock.gateway.routes import Routes
 from penstock.gateway.sticky import Sticky
+from penstock.gateway.tap import Tap
 
 TICK = 0.1
 """Seconds between two looks at time-outs."""
@@ -43,7 +44,8 @@ class App:
         self.url = ""
         self._stopping = asyncio.Event()
         self._fleet = Fleet(state, options)
-        self._plane = Plane(self._fleet, options, epoch=secrets.token_hex(8))
+        self._tap = Tap(options, state) if options.log_dir else None
+        self._plane = Plane(self._fleet, options, secrets.token_hex(8), self._tap)
         self._routes = Routes(self._plane)
         self._applying = asyncio.Lock()
         self._generation = -1
@@ -79,7 +81,8 @@ class App:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(2.0):
                 await self._plane.emptied()
-        self._plane.close()
+        if self._tap is not None:
+            await self._tap.close()
         (self.state / places.RECORD).unlink(missing_ok=True)
 
     async def _tick(self) -> None:
@@ -89,8 +92,9 @@ class App:
             await asyncio.sleep(TICK)
             now = loop.time()
             self._fleet.check(now)
-            if now - last >= 1.0:
+            if now - last >= 0.5:
                 last = now
+                self._fleet.check_memory()
                 for one in list(self._plane.connections):
                     one.timed_out(now, self.options.read_timeout, self.options.idle_timeout)
 
@@ -98,6 +102,9 @@ class App:
         self._generation = table.generation
         self._plane.sticky = Sticky(table.sticky)
         self._fleet.apply(table)
+        self._plane.took_table()
+        if self._tap is not None:
+            self._tap.model = self._plane.model()
 
     async def _apply(self, item: dict[str, Any]) -> dict[str, Any]:
         table = TrafficTable.from_dict(item["table"])

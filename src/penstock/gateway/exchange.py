@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
+JSON = b"application/json"
+TEXT = b"text/plain; charset=utf-8"
+
 
 class Receiver(Protocol):
     """Whoever waits for an answer: a client's connection, or the comparison of a shadow."""
@@ -26,14 +29,14 @@ class Exchange:
         status: HTTP status of the answer, 0 while there is none.
         answer: body of the answer.
         label: bin or class of the prediction.
-        plain: whether the answer is text instead of JSON.
+        content: content type of the answer.
         keep_alive: whether the client's connection stays open after the answer.
         retried: whether it was sent to a second worker already.
         retry_after: seconds after which a client may try again, 0 to say nothing.
     """
 
     __slots__ = (
-        "answer", "body", "id", "keep_alive", "kind", "label", "plain", "receiver", "retried",
+        "answer", "body", "content", "id", "keep_alive", "kind", "label", "receiver", "retried",
         "retry_after", "role", "seconds", "started", "status", "version",
     )  # fmt: skip
 
@@ -48,15 +51,15 @@ class Exchange:
         self.status = 0
         self.answer = b""
         self.label = b""
-        self.plain = False
+        self.content = JSON
         self.keep_alive = True
         self.retried = False
         self.retry_after = 0
         self.seconds = 0.0
 
-    def finish(self, status: int, answer: bytes, *, plain: bool = False) -> None:
+    def finish(self, status: int, answer: bytes, content: bytes = JSON) -> None:
         """Set the answer and hand the exchange back to its receiver."""
         self.status = status
         self.answer = answer
-        self.plain = plain
+        self.content = content
         self.receiver.answered(self)

@@ -64,6 +64,11 @@ class Fleet:
         for group in (*self.groups.values(), *self._retired):
             group.check(now)
 
+    def check_memory(self) -> None:
+        """Look after the memory of workers; called every half second."""
+        for group in self.groups.values():
+            group.check_memory()
+
     async def drain(self) -> None:
         """End all workers when their requests are answered."""
         for version in list(self.groups):

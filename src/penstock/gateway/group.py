@@ -12,7 +12,7 @@ from typing import Any
 from penstock.domain.version import Bundle
 from penstock.gateway.exchange import Exchange
 from penstock.gateway.options import GatewayOptions
-from penstock.gateway.refusals import overloaded, unavailable
+from penstock.gateway.refusals import overloaded, too_late, unavailable
 from penstock.gateway.worker import Worker
 from penstock.inference.description import Description
 
@@ -132,6 +132,17 @@ class Group:
             elif self.description is None and now - worker.started > self._options.start_timeout:
                 worker.kill(f"it did not load within {self._options.start_timeout:g} s")
 
+    def check_memory(self) -> None:
+        """Replace workers that hold more memory than they may."""
+        limit = self._options.memory_mb
+        if not limit:
+            return
+        for worker in list(self._workers):
+            held = worker.memory() >> 20
+            if held > limit:
+                self._forget(worker)
+                worker.kill(f"it held {held} MiB of memory, the limit is {limit} MiB")
+
     def _expire(self, worker: Worker, now: float, timeout: float) -> None:
         pending = worker.pending
         late = []
@@ -141,7 +152,7 @@ class Group:
             late.append(number)
         for number in late:
             exchange = pending.pop(number)
-            exchange.finish(504, b'"Request processing time exceeded limit"')
+            too_late(exchange)
         if late and now - worker.heard > timeout:
             self._forget(worker)
             worker.kill(f"it did not answer for {timeout:g} s")

@@ -316,11 +316,10 @@ class Connection(asyncio.Protocol):
 def _written(exchange: Exchange) -> bytes:
     """Return an answer as it goes over the wire."""
     status = exchange.status
-    kind = b"text/plain; charset=utf-8" if exchange.plain else b"application/json"
     head = b"HTTP/1.1 %d %b\r\ncontent-type: %b\r\ncontent-length: %d\r\n" % (
         status,
         _REASONS.get(status, b"Unknown"),
-        kind,
+        exchange.content,
         len(exchange.answer),
     )
     if exchange.version:

@@ -25,6 +25,8 @@ class GatewayOptions:
         log_dir: directory of the prediction log, "" for none.
         log_sample: share of requests that are logged, 0 to 1.
         log_exclude: names of features that are never logged.
+        log_interval: seconds after which logged requests are on disk.
+        log_keep: seconds for which they are kept, 0 for ever.
     """
 
     host: str = "127.0.0.1"
@@ -41,6 +43,8 @@ class GatewayOptions:
     log_dir: str = ""
     log_sample: float = 1.0
     log_exclude: tuple[str, ...] = ()
+    log_interval: float = 1.0
+    log_keep: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""

@@ -7,14 +7,16 @@ import secrets
 from collections.abc import Callable
 
 from penstock.gateway.counting import Book
-from penstock.gateway.exchange import Exchange
+from penstock.gateway.exchange import TEXT, Exchange
+from penstock.gateway.feedback import FeedbackDesk
 from penstock.gateway.fleet import Fleet
 from penstock.gateway.http import Connection, Request
 from penstock.gateway.mirror import Mirror
 from penstock.gateway.options import GatewayOptions
-from penstock.gateway.refusals import problem, unavailable
-from penstock.gateway.split import CHAMPION, PINNED, Split
+from penstock.gateway.refusals import problem, refuse, unavailable
+from penstock.gateway.split import CHALLENGER, CHAMPION, PINNED, Split
 from penstock.gateway.sticky import Sticky
+from penstock.gateway.tap import Tap
 from penstock.inference import frames
 
 _FORMS = {
@@ -34,22 +36,27 @@ class Plane:
         fleet: the versions that answer.
         options: of the gateway.
         epoch: name of this process's life.
+        tap: to the prediction log, None for no log.
     """
 
-    def __init__(self, fleet: Fleet, options: GatewayOptions, epoch: str) -> None:
+    def __init__(
+        self, fleet: Fleet, options: GatewayOptions, epoch: str, tap: Tap | None = None
+    ) -> None:
         self.fleet = fleet
         self.max_body = options.max_body
         self.book = Book(epoch)
         self.connections: set[Connection] = set()
         self.sticky = Sticky(None)
         self.mirror = Mirror(fleet, self.book)
-        self.taps: list[Callable[[Exchange], None]] = []
+        self.tap = tap
+        self.desk = FeedbackDesk(self.book, tap)
         self.routes: dict[tuple[bytes, bytes], Route] = {
             (b"POST", b"/invocations"): self._invocations,
         }
         self.fallback: Route = _nowhere
         self._prefix = secrets.token_hex(5)
         self._count = 0
+        self._base = (0, 0)
         self._emptied: asyncio.Event | None = None
 
     def handle(self, request: Request) -> None:
@@ -73,8 +80,34 @@ class Plane:
         if self.connections:
             await self._emptied.wait()
 
-    def close(self) -> None:
-        """Let go of what outlives a request; nothing may be handled any more."""
+    def model(self) -> str:
+        """Return the name of the model, "" before the first deployment."""
+        bundles = self.fleet.table.bundles
+        return bundles[0].model if bundles else ""
+
+    def took_table(self) -> None:
+        """Start to observe the split anew: another table is in force."""
+        self._base = self._answered()
+
+    def shares(self) -> tuple[float | None, float | None]:
+        """Return the challenger's share in percent: wanted, and observed under this table."""
+        split = self.fleet.split
+        if split.challenger is None:
+            return None, None
+        champion, challenger = (
+            now - then for now, then in zip(self._answered(), self._base, strict=True)
+        )
+        total = champion + challenger
+        return split.weight, 100.0 * challenger / total if total else None
+
+    def _answered(self) -> tuple[int, int]:
+        champion = challenger = 0
+        for tally in self.book.tallies():
+            if tally.role == CHAMPION:
+                champion += tally.requests
+            elif tally.role == CHALLENGER:
+                challenger += tally.requests
+        return champion, challenger
 
     def _invocations(self, request: Request) -> None:
         content = request.headers.get(b"content-type", b"application/json")
@@ -82,7 +115,7 @@ class Plane:
         if kind is None:
             kind, refusal = _form(content)
             if refusal:
-                request.exchange().finish(415, refusal.encode(), plain=True)
+                request.exchange().finish(415, refusal.encode(), TEXT)
                 return
         self.submit(request, kind)
 
@@ -123,7 +156,7 @@ class Plane:
         if group is None or group.draining:
             known = ", ".join(sorted(self.fleet.groups)) or "none"
             message = f"version {version!r} is not served here; served: {known}"
-            exchange.finish(404, problem("RESOURCE_DOES_NOT_EXIST", message))
+            refuse(exchange, 404, "RESOURCE_DOES_NOT_EXIST", message)
             return
         exchange.version = version
         exchange.role = self._role(version)
@@ -151,8 +184,9 @@ class Plane:
         self.book.tally(exchange.version, exchange.role).add(
             exchange.status, exchange.seconds, exchange.label
         )
-        for tap in self.taps:
-            tap(exchange)
+        if self.tap is not None:
+            self.tap.take(exchange)
+        self.desk.remember(exchange)
         split = self.fleet.split
         if (
             split.shadow is not None

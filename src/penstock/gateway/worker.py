@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any, cast
 
 from penstock.domain.version import Bundle
-from penstock.gateway.exchange import Exchange
+from penstock.gateway.exchange import JSON, TEXT, Exchange
 from penstock.inference import frames
 
+PAGE = os.sysconf("SC_PAGE_SIZE")
 TAIL = 4000
 """Bytes of a worker's log that are read to say why it died."""
 
@@ -71,6 +72,7 @@ class Worker(asyncio.Protocol):
         command = [
             self.bundle.python, "-m", "penstock.serving.worker",
             "--model", self.bundle.path, "--fd", str(theirs.fileno()),
+            "--name", self.bundle.model, "--version", self.bundle.version,
         ]  # fmt: skip
         try:
             with self.log.open("wb") as log:
@@ -131,7 +133,7 @@ class Worker(asyncio.Protocol):
             exchange = pending.pop(number, None)
             if exchange is not None:
                 exchange.label = label
-                exchange.finish(status, body, plain=plain)
+                exchange.finish(status, body, TEXT if plain else JSON)
         if not pending and self._idle is not None:
             self._idle.set()
 
@@ -179,6 +181,16 @@ class Worker(asyncio.Protocol):
             tail = ""
         last = tail.splitlines()[-1] if tail else ""
         return f"its worker died ({how})" + (f": {last}" if last else "")
+
+    def memory(self) -> int:
+        """Return the bytes of memory that the process holds, 0 if it cannot be told."""
+        if self.process is None:
+            return 0
+        try:
+            text = Path(f"/proc/{self.process.pid}/statm").read_text(encoding="ascii")
+        except OSError:
+            return 0
+        return int(text.split()[1]) * PAGE
 
     def close(self) -> None:
         """Let the worker go: it ends when its socket closes."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from penstock.inference import frames
-from penstock.serving import answers
+from penstock.serving import answers, tensors
+from penstock.serving.answers import Reply
 from penstock.serving.interface import Runtime
 from penstock.serving.rows import is_plain
 
@@ -27,6 +29,7 @@ class _Waiting(NamedTuple):
     kind: int
     body: bytes
     rows: list[Any]
+    infer: tensors.Infer | None
 
 
 class Batcher:
@@ -34,10 +37,17 @@ class Batcher:
 
     Args:
         runtime: the loaded model; called by the thread that calls `answer`.
+        name, version: of the model, for answers that repeat them.
     """
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, name: str = "", version: str = "") -> None:
         self._runtime = runtime
+        self._name = name
+        self._version = version
+        description = runtime.describe()
+        self._inputs = description.inputs
+        self._outputs = description.outputs
+        self._example = description.example
 
     def warm_up(self) -> None:
         """Send the model's own example through it, so that the first caller does not wait.
@@ -45,11 +55,11 @@ class Batcher:
         Raises:
             RuntimeError: the model cannot answer its own example.
         """
-        example = self._runtime.describe().example
-        if not example:
+        if not self._example:
             return
         for number in range(3):
-            (answer,) = self.answer([(number, frames.INVOCATIONS_JSON, example.encode())])
+            request = (number, frames.INVOCATIONS_JSON, self._example.encode())
+            (answer,) = self.answer([request])
             if answer.status >= 400:
                 text = answer.body.decode("utf-8", "replace")[:400]
                 raise RuntimeError(f"the model cannot answer its own input example: {text}")
@@ -60,22 +70,32 @@ class Batcher:
         waiting: list[_Waiting] = []
         total = 0
         for number, kind, body in requests:
-            rows = self._rows(kind, body)
+            infer = None
+            if kind == frames.INVOCATIONS_JSON:
+                rows = self._rows(body)
+            elif kind == frames.V2_INFER:
+                try:
+                    infer = tensors.parse(_parsed(body), self._inputs)
+                except (ValueError, RecursionError) as error:
+                    done.append(_framed(number, tensors.refused(str(error))))
+                    continue
+                rows = self._runtime.rows(infer.item)
+            else:
+                rows = None
+            one = _Waiting(number, kind, body, rows or [], infer)
             if rows is None:
-                done.append(self._alone(number, kind, body))
+                done.append(self._alone(one))
                 continue
             if total + len(rows) > MAX_ROWS and waiting:
                 done += self._together(waiting)
                 waiting, total = [], 0
-            waiting.append(_Waiting(number, kind, body, rows))
+            waiting.append(one)
             total += len(rows)
         if waiting:
             done += self._together(waiting)
         return done
 
-    def _rows(self, kind: int, body: bytes) -> list[Any] | None:
-        if kind != frames.INVOCATIONS_JSON:
-            return None
+    def _rows(self, body: bytes) -> list[Any] | None:
         try:
             item = _fast_loads(body)
         except (ValueError, RecursionError):
@@ -88,21 +108,59 @@ class Batcher:
             values = self._runtime.predict(rows)
         except Exception:  # the model's own code; the long way says what was wrong, and whose it is
             if len(waiting) == 1:
-                return [self._alone(*waiting[0][:3])]
+                return [self._alone(waiting[0])]
             # One bad request must not spoil its neighbours'; look for it by halves.
             half = len(waiting) // 2
             return self._together(waiting[:half]) + self._together(waiting[half:])
         done = []
         start = 0
-        for number, _, _, own in waiting:
+        for number, _, _, own, infer in waiting:
             end = start + len(own)
-            reply = answers.predictions(values[start:end])
-            done.append(frames.Answer(number, 200, reply.body, reply.label.encode()))
+            reply = (
+                answers.predictions(values[start:end])
+                if infer is None
+                else self._as_tensors(infer, values[start:end])
+            )
+            done.append(_framed(number, reply))
             start = end
         return done
 
-    def _alone(self, number: int, kind: int, body: bytes) -> frames.Answer:
-        reply = self._runtime.whole(kind, body)
-        return frames.Answer(
-            number, reply.status, reply.body, reply.label.encode(), plain=reply.plain
+    def _alone(self, one: _Waiting) -> frames.Answer:
+        try:
+            if one.infer is None:
+                reply = self._runtime.whole(one.kind, one.body)
+            else:
+                body = json.dumps(one.infer.item).encode()
+                reply = self._runtime.whole(frames.INVOCATIONS_JSON, body)
+        except Exception:  # whatever the model's own code raises must not end the worker
+            reply = answers.mistake(
+                "Encountered an unexpected error while evaluating the model.",
+                500,
+                code="INTERNAL_ERROR",
+                trace=traceback.format_exc(),
+            )
+        if one.infer is not None:
+            reply = self._translated(one.infer, reply)
+        return _framed(one.number, reply)
+
+    def _translated(self, infer: tensors.Infer, reply: Reply) -> Reply:
+        item = json.loads(reply.body)
+        if reply.status != 200:
+            return tensors.refused(str(item.get("message", "")), reply.status)
+        return self._as_tensors(infer, item["predictions"])
+
+    def _as_tensors(self, infer: tensors.Infer, values: Any) -> Reply:
+        return tensors.written(
+            infer, values, model=self._name, version=self._version, outputs=self._outputs
         )
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return _fast_loads(body)
+    except ValueError:
+        return json.loads(body)  # it knows NaN and Infinity
+
+
+def _framed(number: int, reply: Reply) -> frames.Answer:
+    return frames.Answer(number, reply.status, reply.body, reply.label.encode(), plain=reply.plain)

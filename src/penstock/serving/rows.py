@@ -53,6 +53,27 @@ class RowReader:
                 return None
         return rows
 
+    def complaint(self, item: Any) -> str:
+        """Return why `read` took nothing out of a request, naming the field."""
+        if not isinstance(item, dict) or len([form for form in FORMS if form in item]) != 1:
+            return f"The input must be a JSON object with exactly one of the fields {FORMS}"
+        form = next(form for form in FORMS if form in item)
+        data = item[form]
+        if self._list is not None:
+            names: Any = None
+            if form == "dataframe_split" and isinstance(data, dict):
+                names = data.get("columns")
+            elif isinstance(data, dict):
+                names = list(data)
+            elif isinstance(data, list) and data and isinstance(data[0], dict):
+                names = list(data[0])
+            if isinstance(names, list):
+                missing = [name for name in self._list if name not in names]
+                if missing:
+                    return f"Model is missing inputs {missing}"
+        wanted = f" of {self.width} values" if self.width is not None else ""
+        return f"`{form}` does not hold rows{wanted} that fit the model"
+
     def _tensor(self, data: Any) -> list[Any] | None:
         return data if type(data) is list else None
 

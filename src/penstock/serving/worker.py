@@ -36,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="penstock.serving.worker")
     parser.add_argument("--model", required=True, help="directory of the MLflow model")
     parser.add_argument("--fd", type=int, required=True, help="socket to the gateway")
+    parser.add_argument("--name", default="", help="name of the model")
+    parser.add_argument("--version", default="", help="version of the model")
     options = parser.parse_args(arguments)
     # Ctrl-C in a terminal reaches the whole process group; the gateway decides when to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -43,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     connection.setblocking(True)
     try:
         model = load(options.model)
-        batcher = Batcher(model)
+        batcher = Batcher(model, options.name, options.version)
         batcher.warm_up()
     except BaseException as error:  # the model's own code may raise anything, even SystemExit
         traceback.print_exc()

@@ -19,6 +19,7 @@ Loader = Callable[[str, dict[str, Any]], "Runtime | None"]
 
 GROUP = "penstock.runtimes"
 BUILT_IN = {
+    "penstock": "penstock.serving.runtimes.own:load",
     "sklearn": "penstock.serving.runtimes.sklearn:load",
     "python_function": "penstock.serving.runtimes.pyfunc:load",
 }

@@ -75,8 +75,15 @@ class Pyfunc:
             data, params, unified = self._parse(kind, body)
         except MlflowException as error:
             return _refusal(error)
+        except UnicodeDecodeError as error:
+            return answers.mistake(
+                "Invalid input. Ensure that input is a valid UTF-8 encoded string."
+                f" Error: '{error}'"
+            )
         except RecursionError:
             return answers.mistake("Invalid input. The JSON is nested too deeply.")
+        except Exception as error:  # a body that MLflow's parser trips over is still the caller's
+            return answers.mistake(f"Invalid input. {type(error).__name__}: {error}"[:2000])
         try:
             raw = self._predict(data, params)
         except MlflowException as error:

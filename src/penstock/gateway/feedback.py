@@ -1,0 +1,107 @@
+"""`/feedback`: what became known of earlier requests, by their ids.
+
+    {"request_id": "...", "label": 1, "metrics": {"revenue": 3.5}}
+
+or a list of such. A label is joined to the prediction log and, while the request is remembered,
+counted as the mean ``correct`` of the version that answered; metrics are counted by their names.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any, NamedTuple
+
+import orjson
+
+from penstock.gateway.counting import Book
+from penstock.gateway.exchange import Exchange
+from penstock.gateway.http import Request
+from penstock.gateway.refusals import problem
+from penstock.gateway.tap import Tap
+from penstock.inference.labels import label_of
+from penstock.observations.records import Feedback
+
+REMEMBERED = 100_000
+"""Requests whose version is remembered, so that feedback counts for it."""
+MAX_METRICS = 20
+"""Most metrics kept apart per version and role."""
+
+
+class _Served(NamedTuple):
+    version: str
+    role: str
+    label: bytes
+
+
+class FeedbackDesk:
+    """Takes feedback and counts it for the version that it is about.
+
+    Args:
+        book: where to count.
+        tap: to the prediction log, None without one.
+    """
+
+    def __init__(self, book: Book, tap: Tap | None) -> None:
+        self._book = book
+        self._tap = tap
+        self._served: dict[str, _Served] = {}
+
+    def remember(self, exchange: Exchange) -> None:
+        """Remember who answered a request."""
+        served = self._served
+        served[exchange.id] = _Served(exchange.version, exchange.role, exchange.label)
+        if len(served) > REMEMBERED:
+            del served[next(iter(served))]
+
+    def handle(self, request: Request) -> None:
+        """Answer a request to `/feedback`."""
+        exchange = request.exchange()
+        try:
+            item = orjson.loads(request.body)
+            items = [_read(one) for one in (item if isinstance(item, list) else [item])]
+        except (ValueError, TypeError) as error:
+            exchange.finish(400, problem("BAD_REQUEST", f"this is no feedback: {error}"))
+            return
+        known = sum(self._count(one) for one in items)
+        if self._tap is not None:
+            self._tap.tell(items)
+        exchange.finish(202, orjson.dumps({"accepted": len(items), "remembered": known}))
+
+    def _count(self, item: Feedback) -> int:
+        served = self._served.get(item.id)
+        if served is None:
+            return 0
+        means = self._book.tally(served.version, served.role).means
+        told = dict(item.metrics)
+        if item.label is not None and served.label and item.row == 0:
+            told["correct"] = float(label_of(item.label).encode() == served.label)
+        for name, value in told.items():
+            if name in means or len(means) < MAX_METRICS:
+                pair = means.setdefault(name, [0.0, 0.0])
+                pair[0] += 1
+                pair[1] += value
+        return 1
+
+
+def _read(item: Any) -> Feedback:
+    if not isinstance(item, dict):
+        raise TypeError("each item must be an object")
+    id = item.get("request_id")
+    if not isinstance(id, str) or not id:
+        raise ValueError("`request_id` must be a text")
+    row = item.get("row", 0)
+    if type(row) is not int or row < 0:
+        raise ValueError("`row` must be a number from 0")
+    label = item.get("label")
+    if isinstance(label, (list, dict)):
+        raise TypeError("`label` must be a number or a text")
+    metrics = item.get("metrics") or {}
+    if not isinstance(metrics, dict):
+        raise TypeError("`metrics` must be an object")
+    for name, value in metrics.items():
+        if type(value) not in (int, float) or not math.isfinite(value):
+            raise ValueError(f"metric `{name}` must be a finite number")
+    if label is None and not metrics:
+        raise ValueError("neither `label` nor `metrics` is there")
+    return Feedback(id, time.time(), row, label, {k: float(v) for k, v in metrics.items()})
