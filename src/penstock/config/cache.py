@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from penstock.config import settings as shapes
+from penstock.config.naming import shown
 from penstock.config.settings import Settings
 from penstock.domain.rollout import Strategy
 from penstock.errors import Span
@@ -45,8 +46,6 @@ def save(root: Path, key: str, settings: Settings) -> None:
 
 
 def _settings(item: dict[str, Any], root: Path) -> Settings:
-    from penstock.config.source import shown
-
     file = shown(root / _SPAN_FILE)
     gates, retrain, monitor = item["gates"], item["retrain"], item["monitor"]
     conditions = tuple(

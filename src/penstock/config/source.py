@@ -11,7 +11,6 @@ brackets nested a thousand deep included.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from yaml._yaml import CParser
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from penstock.config import scalars, syntax
+from penstock.config.naming import shown
 from penstock.errors import ConfigError, Problem, Span
 
 PathKey = str | int | float | bool | None
@@ -112,15 +112,6 @@ def read(source: Path | str, *, file: str | None = None, dates: bool = False) ->
             hint="write the values out, or refer to fewer of them",
         )
     return Document(file, text, value, root)
-
-
-def shown(path: Path) -> str:
-    """Return a path as a person would type it here: relative where it lies below this directory."""
-    try:
-        relative = os.path.relpath(path)
-    except (OSError, ValueError):
-        return str(path)
-    return str(path.absolute()) if relative.startswith("..") else relative
 
 
 class _Composer(CParser):
