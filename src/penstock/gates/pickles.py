@@ -22,7 +22,15 @@ _PICKLED = {".pkl", ".pickle", ".joblib", ".jl", ".dill", ".cpkl"}
 _MODULE = re.compile(r"[A-Za-z_][\w.]*\Z")
 _LIMIT = 4 * 2**30
 _DEPTH = 4
-_BROKEN = (OSError, EOFError, ValueError, RuntimeError, zlib.error, lzma.LZMAError)
+_BROKEN = (
+    OSError,
+    EOFError,
+    ValueError,
+    RuntimeError,
+    zlib.error,
+    lzma.LZMAError,
+    zipfile.BadZipFile,
+)
 
 
 @dataclass(frozen=True, slots=True)

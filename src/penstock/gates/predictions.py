@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,11 +107,11 @@ class Predictions:
             StateError: ``gates.bad-predictions`` when the file is damaged or something else.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
                 facts = json.loads(str(file["facts"]))
                 arrays = {name: file[name] for name in _ARRAYS if name in file.files}
             return cls(**{**facts, "log_tail": tuple(facts.get("log_tail", ()))}, **arrays)
-        except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+        except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
             raise StateError(
                 f"{path} does not hold predictions: {error}",
                 code="gates.bad-predictions",
