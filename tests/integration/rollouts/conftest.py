@@ -1,0 +1,260 @@
+"""A real gateway with real workers, a load from real clients, a controller that can be killed."""
+
+import http.client
+import itertools
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from penstock.domain.rollout import Step, StepKind, Strategy
+from penstock.domain.version import Bundle
+from penstock.gateway import GatewayClient, GatewayOptions, start_gateway
+from penstock.journal import Journal
+from penstock.rollouts import Controller, LocalTarget
+
+DRIVER = Path(__file__).with_name("driver.py")
+MODEL = """
+import json, pathlib, time
+
+class Model:
+    def __init__(self, settings):
+        self.settings = settings
+    def predict(self, data, params=None):
+        rows = data["x"].tolist()
+        if any(x % 100 < self.settings["fails"] for x in rows):
+            raise ValueError("a row that this version cannot take")
+        time.sleep(self.settings["sleep"])
+        return [x % 2 for x in rows]
+
+def _load_pyfunc(path):
+    settings = json.loads(pathlib.Path(path).read_text())
+    if settings["breaks"]:
+        raise RuntimeError("this version cannot be loaded")
+    return Model(settings)
+"""
+STRATEGY = Strategy(
+    steps=(
+        Step(StepKind.SHADOW, 0.0, 0.5, 20),
+        Step(StepKind.WEIGHT, 20.0, 0.5, 10),
+        Step(StepKind.WEIGHT, 50.0, 0.5, 20),
+        Step(StepKind.WEIGHT, 100.0),
+    ),
+    interval=0.1,
+    probation=1.0,
+    probation_percent=50.0,
+)
+
+
+def write_model(path, *, fails=0, sleep=0.0, breaks=False):
+    """An MLflow model that fails for `fails` percent of the rows, or is slow, or does not load."""
+    (path / "code").mkdir(parents=True)
+    (path / "code" / "rollout_model.py").write_text(MODEL)
+    (path / "settings.json").write_text(
+        json.dumps({"fails": fails, "sleep": sleep, "breaks": breaks})
+    )
+    (path / "MLmodel").write_text(
+        "flavors:\n  python_function:\n    loader_module: rollout_model\n    code: code\n"
+        "    data: settings.json\n    python_version: 3.11.0\nmodel_uuid: 0\n"
+    )
+
+
+class FileRegistrar:
+    """Alias and tags in a file, so that they outlive a killed controller."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def read(self):
+        return json.loads(self.path.read_text()) if self.path.exists() else {"champion": "1"}
+
+    def promote(self, version, rollout_id, reason):
+        item = {**self.read(), "champion": version, rollout_id: version}
+        temporary = self.path.with_suffix(".tmp")
+        temporary.write_text(json.dumps(item))
+        temporary.replace(self.path)
+
+
+@dataclass
+class Answer:
+    sent: float
+    got: float
+    status: int
+    version: str
+
+
+class Load:
+    """Clients that ask all the time, and come back when the connection breaks."""
+
+    def __init__(self, port, clients=4, pause=0.005):
+        self.port = port
+        self.pause = pause
+        self.answers = []
+        self.broken = 0
+        self._numbers = itertools.count()
+        self._over = threading.Event()
+        self._threads = [threading.Thread(target=self._ask) for _ in range(clients)]
+
+    def __enter__(self):
+        for one in self._threads:
+            one.start()
+        return self
+
+    def __exit__(self, *exc_info):
+        self._over.set()
+        for one in self._threads:
+            one.join()
+
+    def _ask(self):
+        connection = None
+        while not self._over.is_set():
+            number = next(self._numbers)
+            body = json.dumps({"dataframe_split": {"columns": ["x"], "data": [[number]]}})
+            sent = time.time()
+            try:
+                connection = connection or http.client.HTTPConnection(
+                    "127.0.0.1", self.port, timeout=20
+                )
+                connection.request(
+                    "POST", "/invocations", body, {"Content-Type": "application/json"}
+                )
+                answer = connection.getresponse()
+                answer.read()
+                version = answer.headers.get("X-Penstock-Version", "")
+                self.answers.append(Answer(sent, time.time(), answer.status, version))
+            except (OSError, http.client.HTTPException):
+                self.broken += 1
+                if connection is not None:
+                    connection.close()
+                connection = None
+                time.sleep(0.05)
+            time.sleep(self.pause)
+        if connection is not None:
+            connection.close()
+
+    def versions(self, since=0.0):
+        return {one.version for one in self.answers if one.sent >= since}
+
+
+@dataclass
+class Stack:
+    root: Path
+    port: int
+    strategy: Strategy = STRATEGY
+    bundles: dict = field(default_factory=dict)
+    drivers: list = field(default_factory=list)
+
+    @property
+    def state_dir(self):
+        return self.root / "serve"
+
+    @property
+    def client(self):
+        return GatewayClient(self.state_dir)
+
+    @property
+    def registrar(self):
+        return FileRegistrar(self.root / "registry.json")
+
+    def start_gateway(self):
+        return start_gateway(self.state_dir, GatewayOptions(port=self.port, timeout=10.0))
+
+    def bundle(self, version, **how):
+        if version not in self.bundles:
+            path = self.root / f"model-{version}"
+            write_model(path, **how)
+            self.bundles[version] = Bundle("model", version, str(path), sys.executable)
+        return self.bundles[version]
+
+    def controller(self, journal):
+        target = LocalTarget(self.client, self.start_gateway)
+        return Controller(journal, target, self.registrar)
+
+    def journal(self):
+        return Journal(self.root / "journal.db")
+
+    def deploy_first(self):
+        """Version 1 becomes champion."""
+        with self.journal() as journal:
+            controller = self.controller(journal)
+            id = controller.start(STRATEGY, None, self.bundle("1"))
+            state = controller.run_until(id, "ended")
+        assert state.phase.value == "promoted", state.words
+
+    def start(self, strategy=STRATEGY, **how):
+        with self.journal() as journal:
+            return self.controller(journal).start(
+                strategy, self.bundle("1"), self.bundle("2", **how)
+            )
+
+    def state(self, id):
+        with self.journal() as journal:
+            return self.controller(journal).state(id)
+
+    def drive(self, id):
+        """Start a process that moves the rollout forward."""
+        words = [sys.executable, str(DRIVER), str(self.root), str(self.port), id]
+        log = (self.root / "driver.log").open("ab")
+        with log:
+            self.drivers.append(subprocess.Popen(words, stdout=log, stderr=log))
+        return self.drivers[-1]
+
+    def wait_for(self, wanted, seconds=120.0):
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if wanted():
+                return
+            time.sleep(0.02)
+        log = self.root / "driver.log"
+        said = log.read_text() if log.exists() else ""
+        raise AssertionError(f"it did not happen within {seconds} s\n{said[-2000:]}")
+
+    def kill_gateway(self):
+        record = self.client.record()
+        os.kill(record["pid"], signal.SIGKILL)
+
+    def worker_pids(self):
+        """Processes that run a worker of this stack."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit():
+                try:
+                    words = (entry / "cmdline").read_bytes().split(b"\0")
+                except OSError:
+                    continue
+                mine = any(word.startswith(str(self.root).encode()) for word in words)
+                if mine and b"--model" in words:
+                    found.append(int(entry.name))
+        return sorted(found)
+
+    def stop(self):
+        for one in self.drivers:
+            one.kill()
+            one.wait()
+        self.client.stop()
+
+
+@pytest.fixture
+def stack(tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    made = Stack(tmp_path, port)
+    made.deploy_first()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def load(stack):
+    with Load(stack.port) as one:
+        stack.wait_for(lambda: any(answer.status == 200 for answer in one.answers))
+        yield one
