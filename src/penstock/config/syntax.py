@@ -41,6 +41,21 @@ _REMEDIES: tuple[tuple[str, str, str], ...] = (
         "close the bracket, or remove the comma before it",
     ),
     (
+        "did not find expected comment or line break",
+        "`>` and `|` begin a text over several lines",
+        "quote the value if it only begins with `>` or `|`",
+    ),
+    (
+        "while scanning a tag",
+        "a value that begins with `!` is a tag",
+        "quote the value if the `!` belongs to it",
+    ),
+    (
+        "while scanning a directive",
+        "a line that begins with `%` is a directive",
+        "quote the text, or indent it",
+    ),
+    (
         "found undefined alias",
         "no anchor of this name stands above",
         "quote the text if the `*` belongs to it, or define `&name` first",
