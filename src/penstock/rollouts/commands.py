@@ -56,7 +56,7 @@ def _resume(state: RolloutState) -> _Obeyed:
         return replace(state, phase=RolloutPhase.STARTING, words="resumed"), ()
     if effective_steps(state.strategy)[state.step].kind is StepKind.PAUSE:
         return enter(state, state.step + 1, "resumed by a person")
-    data = {"step": state.step, "weight": state.weight, "why": "resumed by a person"}
+    data = {"step": state.step, "weight": state.weight, "words": "resumed by a person"}
     state = replace(state, phase=RolloutPhase.STEPPING, words="resumed")
     return state, (Record(EventType.ROLLOUT_STEPPED, data),)
 

@@ -36,7 +36,8 @@ def enter(state: RolloutState, index: int, words: str) -> _Move:
             reason=words,
             words=words,
         )
-        return state, (Record(EventType.ROLLOUT_STEPPED, {**data, "weight": 100.0}),)
+        data |= {"weight": 100.0, "words": f"all traffic to version {state.challenger.version}"}
+        return state, (Record(EventType.ROLLOUT_STEPPED, data),)
     if step.kind is StepKind.PAUSE:
         said = "waiting for a person: `penstock rollout resume`"
         state = replace(state, phase=RolloutPhase.PAUSED, step=index, words=said, needs=None)
@@ -54,7 +55,7 @@ def enter(state: RolloutState, index: int, words: str) -> _Move:
         shadow=shadow or mirror,
         words=f"{place}: begun",
     )
-    data = {**data, "weight": weight, "shadow": shadow}
+    data |= {"weight": weight, "shadow": shadow, "words": f"{place}, after {words}"}
     return state, (Record(EventType.ROLLOUT_STEPPED, data),)
 
 
@@ -121,7 +122,14 @@ def end(state: RolloutState) -> _Move:
 def _changed(state: RolloutState, version: str) -> Record:
     bundles = [one for one in (state.champion, state.challenger) if one is not None]
     before = next((one.version for one in bundles if one.version != version), None)
-    data = {"model": state.model, "version": version, "before": before, "rollout": state.id}
+    words = f"version {version} is the champion" + (f", after version {before}" if before else "")
+    data = {
+        "model": state.model,
+        "version": version,
+        "before": before,
+        "rollout": state.id,
+        "words": words,
+    }
     return Record(EventType.CHAMPION_CHANGED, data, subject=f"{state.model}/{version}")
 
 

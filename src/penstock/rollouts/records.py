@@ -75,6 +75,7 @@ class Records:
                 "to": state.challenger.version,
                 "operation": state.operation,
                 "reason": state.reason,
+                "words": state.words,
             }
             event = tx.append(Event(EventType.ROLLOUT_STARTED, state.id, data, state.cause))
             state = replace(state, event=event.id)
