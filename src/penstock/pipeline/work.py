@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -146,7 +145,8 @@ def _restore(shop: Workshop, facts: Facts, gpus: Sequence[str], rest: Any, done:
     else:
         wanted = entries.artifacts(facts.entry, "outs")
     known = all(out.path in wanted for out in stage.outs)
-    if known and _checkout(shop, stage, wanted):
+    troubles: list[str] = []
+    if known and _checkout(shop, stage, wanted, facts.outs, troubles):
         done.outs = {out.path: wanted[out.path] for out in stage.outs}
         done.deps = {name: one for name, one in facts.deps.items() if one is not None}
         return
@@ -154,7 +154,7 @@ def _restore(shop: Workshop, facts: Facts, gpus: Sequence[str], rest: Any, done:
         lost = [out for out in stage.outs if facts.outs.get(out.path) is None]
         out = (lost or list(stage.outs))[0]
         raise StageError(
-            f"{out.path} is missing, and the cache does not have it",
+            f"{out.path} is missing, and the cache does not have it{''.join(troubles)}",
             code="stage.data-missing",
             span=Span(*out.place),
             hint="fetch it with `penstock run --pull` or `dvc pull`, or put the file back",
@@ -162,18 +162,38 @@ def _restore(shop: Workshop, facts: Facts, gpus: Sequence[str], rest: Any, done:
     _run(shop, facts, gpus, rest, done, restorable=True)
 
 
-def _checkout(shop: Workshop, stage: Stage, wanted: dict[str, Artifact]) -> bool:
-    """Put outputs in place from the cache (fetched when allowed); False when some are lacking."""
-    lacking = [wanted[out.path] for out in stage.outs if not shop.store.has(wanted[out.path])]
+def _checkout(
+    shop: Workshop,
+    stage: Stage,
+    wanted: Mapping[str, Artifact],
+    present: Mapping[str, Artifact | None],
+    troubles: list[str],
+) -> bool:
+    """Put outputs in place from the cache, fetched when allowed.
+
+    Args:
+        shop: of the run.
+        stage: whose outputs they are.
+        wanted: what they must be, by path.
+        present: what they are; what is right already need not be in the cache.
+        troubles: takes why something could not be fetched, in words.
+
+    Returns:
+        False when some are lacking; nothing is touched then.
+    """
+    wrong = [out for out in stage.outs if _md5(present.get(out.path)) != wanted[out.path].md5]
+    lacking = [out for out in wrong if not shop.store.has(wanted[out.path])]
     if lacking and shop.pull:
-        for name in {out.remote for out in stage.outs}:
-            mine = [wanted[out.path] for out in stage.outs if out.remote == name]
-            with contextlib.suppress(PenstockError):
+        for name in {out.remote for out in lacking}:
+            mine = [wanted[out.path] for out in lacking if out.remote == name]
+            try:
                 shop.store.remote(name).fetch(mine, shop.store)
-        lacking = [artifact for artifact in lacking if not shop.store.has(artifact)]
+            except PenstockError as error:
+                troubles.append(f"; {error.message}")
+        lacking = [out for out in lacking if not shop.store.has(wanted[out.path])]
     if lacking:
         return False
-    for out in stage.outs:
+    for out in wrong:
         shop.store_for(out).checkout(wanted[out.path], shop.root / out.full)
     return True
 
@@ -191,7 +211,7 @@ def _run(
     facts = _inputs(shop, facts)
     done.deps = {name: one for name, one in facts.deps.items() if one is not None}
     params = {name: values for name, values in facts.params.items() if values is not None}
-    if restorable and shop.use_run_cache and _from_run_cache(shop, stage, done, params):
+    if restorable and shop.use_run_cache and _from_run_cache(shop, facts, done, params):
         done.action = Action.RESTORE
         return
     done.action = Action.RUN
@@ -239,7 +259,8 @@ def _inputs(shop: Workshop, facts: Facts) -> Facts:
     return Facts(stage, facts.entry, deps, facts.params, facts.outs, facts.missing_params)
 
 
-def _from_run_cache(shop: Workshop, stage: Stage, done: Done, params: dict[str, Any]) -> bool:
+def _from_run_cache(shop: Workshop, facts: Facts, done: Done, params: dict[str, Any]) -> bool:
+    stage = facts.stage
     if not entries.cacheable(stage):
         return False
     nothing = {out.path: Artifact(out.path, "", 0) for out in stage.outs}
@@ -249,15 +270,20 @@ def _from_run_cache(shop: Workshop, stage: Stage, done: Done, params: dict[str, 
 
     for value, text in shop.store.run_cache_get(key):
         try:
-            known = source.read(text, file=f"runs/{key[:2]}/{key}/{value}").value
+            text_entry = source.read(text, file=f"runs/{key[:2]}/{key}/{value}").value
         except ConfigError:
             continue
-        wanted = entries.artifacts(known if isinstance(known, dict) else None, "outs")
-        if all(out.path in wanted for out in stage.outs) and _checkout(shop, stage, wanted):
+        wanted = entries.artifacts(text_entry if isinstance(text_entry, dict) else None, "outs")
+        known = all(out.path in wanted for out in stage.outs)
+        if known and _checkout(shop, stage, wanted, facts.outs, []):
             done.outs = {out.path: wanted[out.path] for out in stage.outs}
             done.entry = entries.make(stage, done.deps, params, done.outs)
             return True
     return False
+
+
+def _md5(artifact: Artifact | None) -> str | None:
+    return artifact.md5 if artifact else None
 
 
 def _prepare(shop: Workshop, stage: Stage) -> None:
