@@ -7,16 +7,17 @@ names are lower-cased, as DVC does.
 from __future__ import annotations
 
 import re
-from typing import NoReturn
 
 from penstock.errors import ConfigError, Span
 
 Value = str | list[str]
 Sections = dict[str, dict[str, Value]]
 
-_SECTION = re.compile(r"^\s*(?P<open>\[+)\s*(?P<name>.*?)\s*(?P<close>\]+)\s*(?:#.*)?$")
-_KEY = re.compile(r"""^\s*(?P<key>"[^"]*"|'[^']*'|[^'"=\s][^=]*?)\s*=(?P<value>.*)$""")
-_ITEM = re.compile(r"""\s*(?:"(?P<double>[^"]*)"|'(?P<single>[^']*)'|(?P<bare>[^'",#][^,#]*))\s*""")
+_SECTION = re.compile(r"""^\s*(?P<open>\[+)\s*(?P<name>[^\s\]].*?)\s*(?P<close>\]+)\s*(?:\#.*)?$""")
+_KEY = re.compile(r"""^\s*(?P<key>"[^"]*"|'[^']*'|[^'"=\s][^=]*?)\s*=\s*(?P<value>.*)$""")
+_QUOTED = re.compile(r"""(?P<quote>["'])(?P<text>.*?)(?P=quote)\s*(?=,|\#|$)""")
+_BARE = re.compile(r"""(?P<text>[^'",\#\s][^,\#]*)""")
+_REFERENCE = re.compile(r"%\((?P<key>[^)]*)\)s")
 
 
 def parse_config(text: str, file: str) -> Sections:
@@ -31,6 +32,7 @@ def parse_config(text: str, file: str) -> Sections:
     """
     sections: Sections = {}
     present: dict[str, Value] | None = None
+    places: dict[tuple[int, str], Span] = {}
     lines = text.removeprefix("\ufeff").splitlines()
     at = 0
     while at < len(lines):
@@ -41,24 +43,29 @@ def parse_config(text: str, file: str) -> Sections:
         place = Span(file, at, len(line) - len(line.lstrip()) + 1)
         if heading := _SECTION.match(line):
             name = _section_name(heading, place)
-            present = sections.setdefault(name, {})
+            if name in sections:
+                raise _wrong(f"the section [{name}] stands twice in this file", place)
+            present = sections[name] = {}
             continue
         if not (option := _KEY.match(line)):
-            _fail("neither a [section] nor `name = value`", place)
+            raise _wrong("neither a [section] nor `name = value`", place)
         if present is None:
-            _fail("an option before the first [section]", place)
+            raise _wrong("an option before the first [section]", place)
         key = _unquote(option["key"]).lower()
         if key in present:
-            _fail(f"`{key}` stands twice in this section", place)
-        value, at = _value(option["value"], lines, at, place)
-        present[key] = value
+            raise _wrong(f"`{key}` stands twice in this section", place)
+        present[key], at = _value(option["value"], lines, at, place)
+        places[id(present), key] = place
+    for options in sections.values():
+        for key, value in options.items():
+            options[key] = _interpolated(value, options, places[id(options), key])
     return sections
 
 
 def _section_name(heading: re.Match[str], place: Span) -> str:
     """Return the name of a section; nested ones do not occur in DVC."""
     if len(heading["open"]) != 1 or len(heading["close"]) != 1:
-        _fail("sections within sections are not known here", place)
+        raise _wrong("sections within sections are not known here", place)
     return _unquote(heading["name"]).lower()
 
 
@@ -71,21 +78,40 @@ def _value(text: str, lines: list[str], at: int, place: Span) -> tuple[Value, in
     items: list[str] = []
     commas, position = 0, 0
     while position < len(text):
-        rest = text[position:].strip()
-        if not rest or rest.startswith("#"):
+        char = text[position]
+        if char == "#":
             break
-        if rest.startswith(","):
+        if char == ",":
             commas += 1
-            position = text.index(",", position) + 1
-            continue
-        if len(items) > commas or not (item := _ITEM.match(text, position)):
-            _fail(f"the value {stripped!r} cannot be read", place)
-        quoted = item["double"] if item["double"] is not None else item["single"]
-        items.append(quoted if quoted is not None else item["bare"].strip())
-        position = item.end()
+            position += 1
+            if len(items) != commas and stripped != ",":
+                raise _wrong(f"the list {stripped!r} has an empty place", place)
+        elif char.isspace():
+            position += 1
+        elif len(items) > commas or not (
+            item := _QUOTED.match(text, position) or _BARE.match(text, position)
+        ):
+            raise _wrong(f"the value {stripped!r} cannot be read: check its quotes", place)
+        else:
+            items.append(item["text"] if char in "\"'" else item["text"].rstrip())
+            position = item.end()
     if commas:
         return items, at
     return (items[0] if items else ""), at
+
+
+def _interpolated(value: Value, options: dict[str, Value], place: Span) -> Value:
+    """Put other options of the section in the place of `%(name)s`."""
+    if isinstance(value, list):
+        return [str(_interpolated(item, options, place)) for item in value]
+    for _ in range(10):
+        if not (reference := _REFERENCE.search(value)):
+            return value
+        other = options.get(reference["key"].lower())
+        if not isinstance(other, str):
+            raise _wrong(f"{reference[0]} names no option of this section", place)
+        value = value[: reference.start()] + other + value[reference.end() :]
+    raise _wrong(f"{value[:40]!r} refers to itself", place)
 
 
 def _triple_quoted(
@@ -95,12 +121,12 @@ def _triple_quoted(
     parts = [first]
     while quote not in parts[-1]:
         if at >= len(lines):
-            _fail(f"the string is not closed by {quote}", place)
+            raise _wrong(f"the string is not closed by {quote}", place)
         parts.append(lines[at])
         at += 1
     last, _, rest = parts[-1].partition(quote)
     if rest.strip() and not rest.strip().startswith("#"):
-        _fail(f"text after the closing {quote}", place)
+        raise _wrong(f"text after the closing {quote}", place)
     parts[-1] = last
     return "\n".join(parts), at
 
@@ -112,8 +138,8 @@ def _unquote(text: str) -> str:
     return text
 
 
-def _fail(what: str, place: Span) -> NoReturn:
-    raise ConfigError(
+def _wrong(what: str, place: Span) -> ConfigError:
+    return ConfigError(
         what,
         code="artifacts.config-syntax",
         span=place,

@@ -30,7 +30,7 @@ class DvcRemote:
             return 0
         self._run("fetch", store)
         if lost := [md5 for artifact in artifacts for md5 in store.missing(artifact)]:
-            raise missing(lost, f"remote {self.name}")
+            raise missing(lost, store=f"the remote {self.name!r}")
         return len(wanted)
 
     def push(self, artifacts: Sequence[Artifact], store: ObjectStore) -> int:

@@ -41,10 +41,10 @@ def refusals(where: str) -> Iterator[None]:
         ) from error
 
 
-def missing(digests: Sequence[str], path: str = "") -> StateError:
-    """Make the error for objects that are not in the cache."""
+def missing(digests: Sequence[str], path: str = "", *, store: str = "the cache") -> StateError:
+    """Make the error for objects that are not in the cache, or in a remote."""
     return StateError(
-        f"{_where(path)}{_count(digests)} not in the cache ({_some(digests)})",
+        f"{_where(path)}{_count(digests)} not in {store} ({_some(digests)})",
         code="artifacts.missing",
         hint=_AGAIN,
     )

@@ -1,3 +1,5 @@
+# Paths are plain strings here: there may be 100,000 of them.
+# ruff: noqa: PTH101
 """Remotes over fsspec: a local path, S3, Google Cloud Storage, Azure, SSH.
 
 Objects are at `<url>/files/md5/<2 hex>/<30 hex>`, as DVC 3 puts them.
@@ -5,6 +7,7 @@ Objects are at `<url>/files/md5/<2 hex>/<30 hex>`, as DVC 3 puts them.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -36,6 +39,7 @@ class FileSystemRemote:
         self._base = base.rstrip("/")
         self._jobs = jobs
         self._renames = renames
+        self._local = "file" in filesystem.protocol
 
     def fetch(self, artifacts: Sequence[Artifact], store: ObjectStore) -> int:
         """See `Remote.fetch`; every object is verified before it enters the cache."""
@@ -67,7 +71,7 @@ class FileSystemRemote:
         wanted = [*absent, *damaged]
         outcomes = self._each(wanted, lambda md5: self._bring(md5, store))
         if lost := [md5 for md5, came in zip(wanted, outcomes, strict=True) if not came]:
-            raise missing(lost, f"remote {self.name}")
+            raise missing(lost, store=f"the remote {self.name!r}")
         return len(wanted)
 
     def _push(self, digests: Sequence[str], store: ObjectStore) -> int:
@@ -78,13 +82,18 @@ class FileSystemRemote:
         """Fetch one object; False when the remote does not have it."""
         part = store.objects.part()
         try:
+            self._filesystem.get_file(self._path(md5), part)
             with refusals(part):
-                self._filesystem.get_file(self._path(md5), part)
                 if digest_file(part) != md5.removesuffix(".dir"):
                     raise corrupt([md5], f"remote {self.name}")
                 store.objects.place(part, md5)
         except FileNotFoundError:
             return False
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                with refusals(part):
+                    raise
+            raise
         finally:
             discard(part)
         return True
@@ -102,6 +111,9 @@ class FileSystemRemote:
         self._filesystem.makedirs(parent, exist_ok=True)
         part = temporary(parent)
         self._filesystem.put_file(source, part)
+        if self._local:
+            # DVC takes an object of a local remote for whole when it is read-only.
+            os.chmod(part, 0o444)
         self._filesystem.mv(part, target)
         return True
 

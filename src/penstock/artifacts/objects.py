@@ -148,6 +148,8 @@ class Objects:
 
     def part(self) -> str:
         """Return a name for a file that is not yet whole, in the file system of the cache."""
+        if not os.path.isdir(self._parts):
+            self._made.clear()  # somebody removed the cache meanwhile
         self._directory(self._parts)
         return f"{self._prefix}-{next(self._numbers)}"
 
@@ -156,7 +158,12 @@ class Objects:
         os.chmod(part, _MODE)
         target = self.path(md5)
         self._directory(target[: len(self._root) + 3])
-        os.replace(part, target)
+        try:
+            os.replace(part, target)
+        except FileNotFoundError:
+            self._made.clear()  # somebody removed the directory meanwhile, as `dvc gc` may
+            self._directory(target[: len(self._root) + 3])
+            os.replace(part, target)
         # Mode 0444 and nobody has it open: no write hides within the clock's tick.
         stamp = Stamp.of(os.stat(target))
         with self._lock:
