@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import secrets
 import signal
 import socket
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -86,11 +84,10 @@ class App:
         (self.state / places.RECORD).unlink(missing_ok=True)
 
     async def _tick(self) -> None:
-        loop = asyncio.get_running_loop()
         last = 0.0
         while True:
             await asyncio.sleep(TICK)
-            now = loop.time()
+            now = time.monotonic()
             self._fleet.check(now)
             if now - last >= 0.5:
                 last = now
@@ -149,58 +146,15 @@ class App:
         )
 
 
-def bind(options: GatewayOptions) -> socket.socket:
-    """Return the listening socket.
+def serve(state: Path, options: GatewayOptions, listener: socket.socket) -> None:
+    """Run a gateway on a listening socket until it is told to stop.
 
     Raises:
-        StateError: the port is taken, or may not be listened on.
-    """
-    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((options.host, options.port))
-        listener.listen(4096)
-    except OSError as error:
-        listener.close()
-        raise StateError(
-            f"cannot listen on {options.host}:{options.port}: {error.strerror or error}",
-            code="gateway.port-busy",
-            hint="set another port with `serve: {port: ...}` in penstock.yaml, or stop whatever"
-            " uses this one",
-        ) from None
-    return listener
-
-
-def lock(state: Path) -> int:
-    """Take the lock of a state directory, for as long as this process lives.
-
-    Raises:
-        StateError: another gateway has it.
-    """
-    descriptor = os.open(state / places.LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise StateError(f"a gateway runs already for {state}", code="gateway.running") from None
-    return descriptor
-
-
-def serve(state: Path, options: GatewayOptions) -> None:
-    """Run a gateway until it is told to stop.
-
-    Raises:
-        StateError: the port or the state directory is in use, or the table is broken.
+        StateError: the recorded table is broken.
     """
     import uvloop
-
-    state.mkdir(parents=True, exist_ok=True)
-    lock(state)
-    listener = bind(options)
 
     async def live() -> None:
         await App(state, options).run(listener)
 
     uvloop.run(live())
-    sys.stdout.flush()

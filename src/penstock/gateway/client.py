@@ -175,11 +175,12 @@ def start_gateway(
     deadline = time.monotonic() + wait
     while not client.status().running:
         if process.poll() is not None:
-            if client.status().running:  # another one was quicker
-                break
-            raise _why(state / places.LOG, start)
+            error = _why(state / places.LOG, start)
+            if error.code != "gateway.running":
+                raise error
+            # Another one holds the directory: it is starting, being replaced, or stopping.
         if time.monotonic() > deadline:
-            process.kill()
+            process.terminate()
             process.wait()
             raise UnavailableError(
                 f"the gateway did not come up within {wait:g} s", code="gateway.not-started"

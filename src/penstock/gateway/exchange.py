@@ -25,7 +25,7 @@ class Exchange:
         kind: form of the body, as in `penstock.inference.frames`.
         body: of the request.
         version, role: which version answers, and as what.
-        started: loop time of the request's arrival in seconds.
+        started: monotonic time of the request's arrival in seconds.
         status: HTTP status of the answer, 0 while there is none.
         answer: body of the answer.
         label: bin or class of the prediction.

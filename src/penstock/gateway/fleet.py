@@ -60,7 +60,7 @@ class Fleet:
         return {v: g.failed for v, g in self.groups.items() if g.failed and not g.ready}
 
     def check(self, now: float) -> None:
-        """Look after time-outs; called every tenth of a second with the loop's time."""
+        """Look after time-outs; called every tenth of a second with the monotonic time."""
         for group in (*self.groups.values(), *self._retired):
             group.check(now)
 

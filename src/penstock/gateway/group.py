@@ -7,6 +7,7 @@ import contextlib
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from penstock.domain.version import Bundle
@@ -123,7 +124,7 @@ class Group:
         """Answer requests that took too long, and replace workers that hang.
 
         Args:
-            now: loop time in seconds.
+            now: monotonic time in seconds.
         """
         timeout = self._options.timeout
         for worker in list(self._workers):
@@ -196,7 +197,7 @@ class Group:
         self._changed()
 
     def _replace(self, reason: str, *, loaded: bool) -> None:
-        now = self._loop.time()
+        now = monotonic()
         self._deaths.append(now)
         self.restarts += 1
         self.last_reason = reason

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from http import HTTPStatus
+from time import monotonic
 from typing import Protocol, cast
 
 import httptools
@@ -92,8 +93,8 @@ class Connection(asyncio.Protocol):
     """A client's connection.
 
     Attributes:
-        since: loop time of the last byte received or sent.
-        reading: loop time when the request that is being read began, 0 between requests.
+        since: monotonic time of the last byte received or sent.
+        reading: monotonic time when the request that is being read began, 0 between requests.
     """
 
     def __init__(self, handler: Handler) -> None:
@@ -112,7 +113,7 @@ class Connection(asyncio.Protocol):
         self._blocked = False
         self._closing = False
         self._refusal: tuple[int, str] | None = None
-        self.since = self._loop.time()
+        self.since = monotonic()
         self.reading = 0.0
 
     # asyncio's side
@@ -132,7 +133,7 @@ class Connection(asyncio.Protocol):
         """Parse what came; `handle` is called for each request that is complete."""
         if self._closing:
             return
-        self.since = now = self._loop.time()
+        self.since = now = monotonic()
         if not self.reading:
             self.reading = now
         if self._in_head:
@@ -241,7 +242,7 @@ class Connection(asyncio.Protocol):
     def answered(self, exchange: Exchange) -> None:
         """Write the answers that are due, in the order of their requests."""
         if exchange.version:
-            exchange.seconds = self._loop.time() - exchange.started
+            exchange.seconds = monotonic() - exchange.started
             self._handler.record(exchange)
         transport = self._transport
         queue = self._queue
@@ -260,7 +261,7 @@ class Connection(asyncio.Protocol):
             if not due:
                 return
             transport.write(b"".join(due))
-        self.since = self._loop.time()
+        self.since = monotonic()
         if not exchange.keep_alive:
             self._closing = True
             transport.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+from time import monotonic
 from typing import Any
 
 from penstock.gateway.counting import Book
@@ -53,7 +54,7 @@ class Mirror:
             return
         self._flying += 1
         receiver = _Copy(self, original.answer)
-        copy = Exchange(receiver, original.id, original.kind, original.body, self._loop.time())
+        copy = Exchange(receiver, original.id, original.kind, original.body, monotonic())
         copy.version = version
         copy.role = SHADOW
         group.send(copy)
@@ -61,7 +62,7 @@ class Mirror:
     def compare(self, copy: Exchange, original: bytes) -> None:
         """Count a copy's answer, and whether it differs from the champion's."""
         self._flying -= 1
-        copy.seconds = self._loop.time() - copy.started
+        copy.seconds = monotonic() - copy.started
         if copy.status == 429:
             self.dropped += 1
             return

@@ -9,6 +9,7 @@ import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from time import monotonic
 from typing import Any, cast
 
 from penstock.domain.version import Bundle
@@ -31,7 +32,7 @@ class Worker(asyncio.Protocol):
     Attributes:
         pending: requests sent and not answered yet, oldest first.
         ready: whether it takes requests.
-        heard: loop time of the last answer, or of the oldest request since it was idle.
+        heard: monotonic time of the last answer, or of the oldest request since it was idle.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class Worker(asyncio.Protocol):
             environment: variables of the process.
         """
         ours, theirs = socket.socketpair()
-        self.started = self._loop.time()
+        self.started = monotonic()
         self.log = state / "log" / f"worker-{self.bundle.version}-{theirs.fileno()}.log"
         self.log.parent.mkdir(parents=True, exist_ok=True)
         command = [
@@ -127,7 +128,7 @@ class Worker(asyncio.Protocol):
             self.kill(f"it sent what is no answer: {error}")
 
     def _answers(self, payload: bytes) -> None:
-        self.heard = self._loop.time()
+        self.heard = monotonic()
         pending = self.pending
         for number, status, body, label, plain in frames.decode_answers(payload):
             exchange = pending.pop(number, None)

@@ -37,6 +37,10 @@ class Runtime(Protocol):
         """
         ...
 
+    def settle(self) -> None:
+        """Take note that the worker is ready; what the first answers did not need may follow."""
+        ...
+
     def whole(self, kind: int, body: bytes) -> Reply:
         """Answer one request by itself, exactly as MLflow's scoring server would."""
         ...

@@ -97,8 +97,8 @@ def _fits(value: Any, kind: str) -> bool:
         if type(value) is not int:
             return False
         bits = int(kind.lstrip("UINT"))
-        low, high = (0, 2**bits) if kind[0] == "U" else (-(2 ** (bits - 1)), 2 ** (bits - 1))
-        return low <= value < high
+        half = 1 << (bits - 1)
+        return 0 <= value < 2 * half if kind[0] == "U" else -half <= value < half
     return isinstance(value, bool if kind == "BOOL" else str)
 
 

@@ -52,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _say_hello(connection, {"failed": _in_words(error)})
         return 1
     _say_hello(connection, {"ready": model.describe().to_dict(), "pid": os.getpid()})
+    model.settle()
     return _serve(connection, batcher)
 
 

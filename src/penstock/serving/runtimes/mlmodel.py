@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from penstock.inference.description import Field
+from penstock.inference.description import Description, Field
 
 
 def read_mlmodel(path: str) -> dict[str, Any]:
@@ -59,6 +60,28 @@ def example(path: str, mlmodel: dict[str, Any]) -> str:
         if file.is_file():
             return file.read_text(encoding="utf-8")
     return made_up(fields(mlmodel, "inputs"))
+
+
+def describe(path: str, mlmodel: dict[str, Any], *, runtime: str) -> Description:
+    """Return what a model's files say of it."""
+    return Description(
+        inputs=fields(mlmodel, "inputs"),
+        outputs=fields(mlmodel, "outputs"),
+        signed=bool(mlmodel.get("signature")),
+        example=example(path, mlmodel),
+        runtime=runtime,
+        mlflow=_mlflow_version(),
+    )
+
+
+def _mlflow_version() -> str:
+    """Return the version of MLflow in this environment, without importing it."""
+    for name in ("mlflow", "mlflow-skinny"):
+        try:
+            return version(name)
+        except PackageNotFoundError:
+            continue
+    return ""
 
 
 _SAMPLES: dict[str, Any] = {

@@ -69,6 +69,9 @@ class Function:
             raise ValueError(f"{len(values)} predictions for {len(rows)} rows")
         return values
 
+    def settle(self) -> None:
+        """Do nothing: everything is loaded."""
+
     def whole(self, kind: int, body: bytes) -> Reply:
         """Answer one request by itself: here only to say what is wrong with it."""
         if kind != frames.INVOCATIONS_JSON:

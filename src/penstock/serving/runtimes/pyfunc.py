@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import json
 import traceback
-from io import StringIO
+from collections.abc import Callable
+from io import BytesIO, StringIO
 from typing import Any
 
 from penstock.inference import frames
@@ -15,11 +16,8 @@ from penstock.serving import answers
 from penstock.serving.answers import Reply
 from penstock.serving.runtimes import mlmodel as files
 
-_TYPES = {
-    frames.INVOCATIONS_JSON: "application/json",
-    frames.INVOCATIONS_CSV: "text/csv",
-    frames.INVOCATIONS_PARQUET: "application/vnd.apache.parquet",
-}
+MAX_MESSAGE = 4000
+"""Longest message of an error in characters; MLflow's repeat the whole input."""
 
 
 class Pyfunc:
@@ -27,29 +25,27 @@ class Pyfunc:
 
     Rows of several requests are not put together, because nothing says that such a model answers
     each row by itself.
+
+    Args:
+        path: directory of the model.
+        mlmodel: its MLmodel file.
+        made: makes the `mlflow.pyfunc.PyFuncModel`; by default it is loaded from `path`.
     """
 
-    def __init__(self, path: str, mlmodel: dict[str, Any]) -> None:
+    def __init__(
+        self, path: str, mlmodel: dict[str, Any], made: Callable[[], Any] | None = None
+    ) -> None:
         import mlflow.pyfunc
-        import mlflow.version
 
         self._path = path
         self._mlmodel = mlmodel
-        self._version = str(mlflow.version.VERSION)
-        self._model = mlflow.pyfunc.load_model(path)
+        self._model = mlflow.pyfunc.load_model(path) if made is None else made()
         self._schema = self._model.metadata.get_input_schema()
         self._takes_params = "params" in inspect.signature(self._model.predict).parameters
 
     def describe(self) -> Description:
         """Return what the model is."""
-        return Description(
-            inputs=files.fields(self._mlmodel, "inputs"),
-            outputs=files.fields(self._mlmodel, "outputs"),
-            signed=bool(self._mlmodel.get("signature")),
-            example=files.example(self._path, self._mlmodel),
-            runtime="pyfunc",
-            mlflow=self._version,
-        )
+        return files.describe(self._path, self._mlmodel, runtime="pyfunc")
 
     def raw(self) -> Any:
         """Return the model itself, as its library knows it."""
@@ -63,6 +59,9 @@ class Pyfunc:
         """Never called, as `rows` offers none."""
         raise ValueError(f"{len(rows)} rows without a request")
 
+    def settle(self) -> None:
+        """Do nothing: everything is loaded."""
+
     def whole(self, kind: int, body: bytes) -> Reply:
         """Answer one request as MLflow's scoring server would.
 
@@ -75,15 +74,10 @@ class Pyfunc:
             data, params, unified = self._parse(kind, body)
         except MlflowException as error:
             return _refusal(error)
-        except UnicodeDecodeError as error:
-            return answers.mistake(
-                "Invalid input. Ensure that input is a valid UTF-8 encoded string."
-                f" Error: '{error}'"
-            )
         except RecursionError:
             return answers.mistake("Invalid input. The JSON is nested too deeply.")
         except Exception as error:  # a body that MLflow's parser trips over is still the caller's
-            return answers.mistake(f"Invalid input. {type(error).__name__}: {error}"[:2000])
+            return answers.mistake(f"Invalid input. {type(error).__name__}: {error}"[:MAX_MESSAGE])
         try:
             raw = self._predict(data, params)
         except MlflowException as error:
@@ -106,8 +100,6 @@ class Pyfunc:
             text = StringIO(body.decode("utf-8", "strict"))
             return scoring_server.parse_csv_input(text, schema=self._schema), None, False
         if kind == frames.INVOCATIONS_PARQUET:
-            from io import BytesIO
-
             return scoring_server.parse_parquet_input(BytesIO(body)), None, False
         parsed = scoring_server._parse_json_data(body, self._model.metadata, self._schema)
         return parsed.data, parsed.params, parsed.is_unified_llm_input
@@ -119,6 +111,9 @@ class Pyfunc:
 
 
 def _refusal(error: Any) -> Reply:
+    if len(error.message) > MAX_MESSAGE:
+        half = MAX_MESSAGE // 2
+        error.message = f"{error.message[:half]} ... {error.message[-half:]}"
     status = int(error.get_http_status_code())
     return Reply(status, error.serialize_as_json().encode())
 

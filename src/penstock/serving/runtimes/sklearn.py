@@ -2,60 +2,75 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import pickle
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
-from penstock.inference.description import Description, Field
-from penstock.serving.answers import Reply
-from penstock.serving.rows import RowReader
+from penstock.inference.description import Field
+from penstock.serving.runtimes import mlmodel as files
 from penstock.serving.runtimes.pyfunc import Pyfunc
-from penstock.serving.runtimes.tabular import Table, table_of
+from penstock.serving.runtimes.tabular import table_of
+from penstock.serving.runtimes.tabular_model import TabularModel
 
 
-class Sklearn:
-    """An estimator logged with ``mlflow.sklearn``.
-
-    What is not a plain table of rows goes the way of `Pyfunc`.
-    """
-
-    def __init__(self, whole: Pyfunc, estimator: Any, predict: Any, table: Table) -> None:
-        self._whole = whole
-        self._predict = predict
-        self._table = table
-        self._reader = RowReader(table.columns, table.width)
-        self._estimator = estimator
-
-    def describe(self) -> Description:
-        """Return what the model is."""
-        return replace(self._whole.describe(), runtime="sklearn", batches=True)
-
-    def rows(self, item: dict[str, Any]) -> list[Any] | None:
-        """Return the rows of a plain request in the model's order, else None."""
-        return self._reader.read(item)
-
-    def predict(self, rows: list[Any]) -> list[Any]:
-        """Return one prediction per row."""
-        values = self._predict(self._table.build(rows)).tolist()
-        if len(values) != len(rows):
-            raise ValueError(f"{len(values)} predictions for {len(rows)} rows")
-        return list(values)
-
-    def whole(self, kind: int, body: bytes) -> Reply:
-        """Answer one request as MLflow's scoring server would."""
-        return self._whole.whole(kind, body)
-
-
-def load(path: str, mlmodel: dict[str, Any]) -> Sklearn | Pyfunc:
+def load(path: str, mlmodel: dict[str, Any]) -> TabularModel | Pyfunc:
     """Load a model with the sklearn flavour; without a fast way if it has none for its types."""
-    whole = Pyfunc(path, mlmodel)
-    estimator = whole.raw()
+    estimator = _unpickled(path, mlmodel["flavors"]["sklearn"])
+    if estimator is None:
+        whole = Pyfunc(path, mlmodel)
+        return _with_fast_way(path, mlmodel, whole.raw(), partial(_same, whole))
+    make = partial(_behind_mlflow, path, mlmodel, estimator)
+    return _with_fast_way(path, mlmodel, estimator, make)
+
+
+def _same(whole: Pyfunc) -> Pyfunc:
+    return whole
+
+
+def _with_fast_way(
+    path: str, mlmodel: dict[str, Any], estimator: Any, make: Callable[[], Pyfunc]
+) -> TabularModel | Pyfunc:
     name = mlmodel["flavors"].get("python_function", {}).get("predict_fn") or "predict"
     predict = getattr(estimator, name, None)
-    description = whole.describe()
-    table = table_of(description.inputs, signed=description.signed, **_fitted(estimator))
-    if predict is None or table is None or not _answers_arrays(estimator, description.outputs):
-        return whole
-    return Sklearn(whole, estimator, predict, table)
+    inputs, outputs = files.fields(mlmodel, "inputs"), files.fields(mlmodel, "outputs")
+    table = table_of(inputs, signed=bool(mlmodel.get("signature")), **_fitted(estimator))
+    if predict is None or table is None or not _answers_arrays(estimator, outputs):
+        return make()
+    return TabularModel(path, mlmodel, "sklearn", predict, table, make)
+
+
+def _unpickled(path: str, flavour: dict[str, Any]) -> Any | None:
+    """Return the estimator, None where it takes MLflow to load it."""
+    if flavour.get("serialization_format") not in ("pickle", "cloudpickle") or flavour.get("code"):
+        return None
+    with (Path(path) / str(flavour["pickled_model"])).open("rb") as file:
+        # Loading runs code. It is the user's own model, in a process of its own, and the scan of
+        # model files stands before the registry.
+        return pickle.load(file)  # noqa: S301
+
+
+def _behind_mlflow(path: str, mlmodel: dict[str, Any], estimator: Any) -> Pyfunc:
+    """Return the model behind MLflow without loading it once more, where MLflow allows that."""
+
+    def made() -> Any:
+        import mlflow.pyfunc
+        from mlflow.models import Model
+
+        name = mlmodel["flavors"].get("python_function", {}).get("predict_fn") or "predict"
+        try:
+            from mlflow.sklearn import _SklearnModelWrapper
+
+            return mlflow.pyfunc.PyFuncModel(
+                model_meta=Model.load(path),
+                model_impl=_SklearnModelWrapper(estimator),
+                predict_fn=name,
+            )
+        except (ImportError, TypeError):  # another version of MLflow, built otherwise
+            return mlflow.pyfunc.load_model(path)
+
+    return Pyfunc(path, mlmodel, made)
 
 
 def _fitted(estimator: Any) -> dict[str, Any]:
