@@ -66,8 +66,11 @@ class Project:
             return None
         from penstock.gates import StageTest, StageTests
 
-        tests = [StageTest(one.stage, one.when, one.targets) for one in self.settings.tests]
-        return StageTests(base, tests)
+        tests = [
+            StageTest(one.stage, one.when, one.targets, one.span) for one in self.settings.tests
+        ]
+        hooks: pipeline.StageHooks = StageTests(base, tests)
+        return hooks
 
     def digest(self, base: Path, path: str) -> str:
         """Return the content of a file or directory of the project, as an md5.
@@ -212,6 +215,13 @@ class Project:
             )
         return every[0]
 
+    def recorded_version(self, number: int) -> ModelVersion:
+        """Return a version as the journal has it; the registry is asked only when it has not."""
+        record = self.journal.get("version", f"{self.model}/{number}")
+        if record is None:
+            return self.version(str(number))
+        return ModelVersion.from_dict({k: v for k, v in record.value.items() if k != "event"})
+
     # Traffic.
 
     @property
@@ -244,6 +254,14 @@ class Project:
             log_exclude=serve.log_exclude,
         )
         start_gateway(self.serving_folder, options)
+
+    def wanted_table(self) -> TrafficTable | None:
+        """Return the traffic table that the gateway was last given, None before the first."""
+        try:
+            item = json.loads((self.serving_folder / "table.json").read_text())
+        except FileNotFoundError:
+            return None
+        return TrafficTable.from_dict(item)
 
     def observe(self) -> TargetStatus:
         """Return what the gateway says of itself."""

@@ -177,7 +177,7 @@ class Loop:
         assert walk.candidate is not None
         record = self.journal.get("judgement", walk.candidate.run_id)
         if record is not None and "version" in record.value:
-            walk.version = self.project.version(str(record.value["version"]))
+            walk.version = self.project.recorded_version(record.value["version"])
             return Event(
                 EventType.VERSION_REGISTERED, _name(walk.version), id=record.value["registered"]
             )

@@ -20,8 +20,8 @@ def status(project: Project) -> dict[str, Any]:
     versions = project.registry.versions(project.model)
     champion, previous = project.champion(), project.previous()
     observed = project.observe()
-    table = project.client().table() if observed.running else None
-    state = {
+    table = project.wanted_table()
+    state: dict[str, Any] = {
         "model": project.model,
         "root": str(project.root),
         "revision": _revision(project),

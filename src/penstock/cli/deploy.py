@@ -35,11 +35,14 @@ def deploy(project: Path, version: str | None, wait: bool, reason: str) -> int:
     """
     from penstock.assembly import Project
     from penstock.cli.run import finish
+    from penstock.cli.verdicts import RolloutTeller
     from penstock.loop import Loop
     from penstock.walk import Wishes
 
     with Project.open(project) as opened:
-        walk = Loop(opened).deploy(version, Wishes(deploy=True, reason=reason, wait=wait))
+        teller = None if output.wants_json() else RolloutTeller()
+        wishes = Wishes(deploy=True, reason=reason, wait=wait, listener=teller)
+        walk = Loop(opened).deploy(version, wishes)
     return finish(walk)
 
 

@@ -41,10 +41,12 @@ def run(project: Path, targets: tuple[str, ...], **chosen: Any) -> int:
     """
     from penstock.assembly import Project
     from penstock.cli.progress import ProgressView
+    from penstock.cli.verdicts import RolloutTeller
     from penstock.loop import Loop
     from penstock.walk import Wishes
 
-    wishes = Wishes(targets=targets, **chosen)
+    teller = None if output.wants_json() else RolloutTeller()
+    wishes = Wishes(targets=targets, listener=teller, **chosen)
     with Project.open(project) as opened, ProgressView(quiet=output.wants_json()) as view:
         walk = Loop(opened).walk(wishes, view)
     return finish(walk)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
@@ -44,3 +45,18 @@ def summary(run: Run) -> str:
     took = (run.finished or run.started) - run.started
     ended = "" if run.outcome is RunOutcome.SUCCEEDED else f" {run.outcome.value}:"
     return f"run {run.id} at {run.revision.short}:{ended} {said} in {took:.1f} s"
+
+
+class RolloutTeller:
+    """Prints on standard error what a rollout does, whenever that changes."""
+
+    def __init__(self) -> None:
+        self._said = ""
+
+    def __call__(self, state: Any) -> None:
+        """Take a look at the state after each step of the rollout."""
+        said = f"{state.phase.value}, {state.weight:g} % to version {state.challenger.version}"
+        words = state.trouble or state.words
+        if words.split(":")[0] + said != self._said:
+            self._said = words.split(":")[0] + said
+            click.echo(f"rollout | {said}: {words}", err=True)
