@@ -110,6 +110,14 @@ class Answers:
         return score
 
     @cached_property
+    def confidence(self) -> Floats:
+        """Probability of the likeliest class, shape (n,)."""
+        scores = self.predictions.scores
+        if scores is None or scores.ndim == 1:
+            raise Unmeasurable(f"the {self.who} gives no probabilities per class")
+        return np.asarray(np.clip(scores.max(axis=1), 0.0, 1.0))
+
+    @cached_property
     def true_probability(self) -> Floats:
         """Probability that the model gave to what turned out true, shape (n,)."""
         scores, classes = self.predictions.scores, self.predictions.classes

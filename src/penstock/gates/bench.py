@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.gates.answers import Answers, Unmeasurable, classes_of
+from penstock.gates.answers import Answers, Unmeasurable, classes_of, same
 from penstock.gates.baselines import trivial
 from penstock.gates.conditions import BASELINES, CANDIDATE, CHAMPION, Clause, Term
+from penstock.gates.custom import by_function
 from penstock.gates.estimates import Fixed
-from penstock.gates.metrics import PER_ROW, PerRow, Quantity, Whole
+from penstock.gates.fairness import FAIRNESS
+from penstock.gates.metrics import PER_ROW, PerQuery, PerRow, Quantity, Whole
 from penstock.gates.names import METRICS
 from penstock.gates.predictions import Predictions
+from penstock.gates.ranking import per_query
+from penstock.gates.scored import SCORED, by_sklearn
 from penstock.gates.testset import TestSet
 
 Rows = NDArray[np.int64]
@@ -27,6 +34,8 @@ class Bench:
         candidate: its predictions.
         champion: its predictions, None when there is none yet.
         positive: the class that counts as positive; by default the last of two.
+        clip: metric name to the level at which its unbounded loss is cut off.
+        root: directory that ``module:function`` is imported from; the current one by default.
     """
 
     def __init__(
@@ -35,8 +44,13 @@ class Bench:
         candidate: Predictions,
         champion: Predictions | None,
         positive: Any = None,
+        *,
+        clip: Mapping[str, float] | None = None,
+        root: Path | None = None,
     ) -> None:
         self.tests = tests
+        self._clip = dict(clip or {})
+        self._root = root or Path.cwd()
         self._models: dict[str, Predictions | None] = {CANDIDATE: candidate, CHAMPION: champion}
         self._answers: dict[str, Answers] = {}
         self._quantities: dict[Term, Quantity] = {}
@@ -87,13 +101,29 @@ class Bench:
         known = METRICS.get(term.metric)
         if known is not None and known.kind == "cost":
             return self._cost(term)
+        answers = self.answers(term.model)
         if term.metric in PER_ROW:
-            return PER_ROW[term.metric](self.answers(term.model), term)
-        raise Unmeasurable(f"{term.metric} cannot be measured yet")
+            return PER_ROW[term.metric](answers, self._clipped(term))
+        if term.metric in SCORED:
+            return SCORED[term.metric](answers, term)
+        if term.metric in FAIRNESS:
+            groups = self.tests.groups(str(term.args[0]))
+            return FAIRNESS[term.metric](answers, groups, term)
+        if known is not None and known.kind == "ranking":
+            column = str(term.args[0])
+            return PerQuery(per_query(answers, self.tests.groups(column), term), column)
+        if ":" in term.metric:
+            return by_function(answers, term, self._root)
+        return by_sklearn(answers, term)
+
+    def _clipped(self, term: Term) -> Term:
+        """Give a term the clip of the settings, unless it has its own."""
+        clip = self._clip.get(term.metric)
+        if clip is None or term.option("clip") is not None:
+            return term
+        return replace(term, options=(*term.options, ("clip", float(clip))))
 
     def _changed(self) -> PerRow:
-        from penstock.gates.answers import same
-
         new, old = self.answers(CANDIDATE).labels, self.answers(CHAMPION).labels
         return PerRow(~same(new, old), 0.0, 1.0)
 

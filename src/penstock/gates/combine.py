@@ -10,22 +10,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.gates.estimates import (
-    Area,
-    BoundedMean,
-    Estimate,
-    PairedDifference,
-    Proportion,
-    Studentised,
-    Sum,
-)
-from penstock.gates.metrics import PerRow, Quantity, Scores, Whole
+from penstock.gates.composed import Bent, Studentised, Sum
+from penstock.gates.estimates import Area, BoundedMean, Estimate, PairedDifference, Proportion
+from penstock.gates.metrics import PerQuery, PerRow, Quantity, Scores, Whole, unbent
+from penstock.gates.scored import Scored
 from penstock.stats.ranks import AreaSample
+from penstock.stats.resampling import grouped_error
 
 Rows = NDArray[np.int64]
 Weighted = Sequence[tuple[float, Quantity]]
@@ -52,6 +48,10 @@ def _group(index: int, quantity: Quantity) -> str:
     """Name the terms that are measured on the same rows in the same way."""
     if isinstance(quantity, Scores):
         return "scores"
+    if isinstance(quantity, Scored):
+        return "scored"
+    if isinstance(quantity, PerQuery):
+        return f"queries of {quantity.column}"
     if isinstance(quantity, PerRow) and not quantity.bent:
         return quantity.about
     return f"alone {index}"
@@ -66,6 +66,12 @@ def _together(parts: Weighted, rows: Rows | None, *, quick: bool) -> Estimate:
     per_row = [(weight, one) for weight, one in parts if isinstance(one, PerRow)]
     if per_row:
         return _means(per_row, rows, quick=quick)
+    queries = [(weight, one) for weight, one in parts if isinstance(one, PerQuery)]
+    if queries:
+        return _queries(queries, rows)
+    scored = [(weight, one) for weight, one in parts if isinstance(one, Scored)]
+    if scored:
+        return _scored(scored, rows)
     weight, whole = parts[0]
     assert isinstance(whole, Whole)
     return _weighted(weight, whole.make(rows))
@@ -80,6 +86,10 @@ def _means(parts: Sequence[tuple[float, PerRow]], rows: Rows | None, *, quick: b
     if among is not None:
         chosen = np.flatnonzero(among if rows is None else among[rows])
         rows = chosen if rows is None else rows[chosen]
+    if len(parts) == 1 and parts[0][1].bent and not parts[0][1].is_share:
+        weight, one = parts[0]
+        inner = _means([(1.0, replace(one, finish=unbent))], rows, quick=quick)
+        return _weighted(weight, Bent(inner, one.finish))
     weights = [weight for weight, _ in parts]
     columns = [_take(one.values, rows) for _, one in parts]
     shares = all(one.is_share for _, one in parts)
@@ -98,9 +108,32 @@ def _means(parts: Sequence[tuple[float, PerRow]], rows: Rows | None, *, quick: b
     high = sum(max(w * one.low, w * one.high) for w, one in parts)
     clips = {one.clipped for _, one in parts if one.clipped is not None}
     details = {"clipped_at": max(clips)} if clips else {}
-    if math.isfinite(low) and math.isfinite(high):
-        return BoundedMean.of(values, low, high, **details)
-    return _studentised(values)
+    finite = math.isfinite(low) and math.isfinite(high)
+    return BoundedMean.of(values, low, high, **details) if finite else _studentised(values)
+
+
+def _queries(parts: Sequence[tuple[float, PerQuery]], rows: Rows | None) -> Estimate:
+    values = sum(weight * one.compute(rows) for weight, one in parts)
+    assert isinstance(values, np.ndarray)
+    low = sum(min(weight, 0.0) for weight, _ in parts)
+    high = sum(max(weight, 0.0) for weight, _ in parts)
+    return BoundedMean.of(values, low, high, unit_of_n=f"queries ({parts[0][1].column})")
+
+
+def _scored(parts: Sequence[tuple[float, Scored]], rows: Rows | None) -> Estimate:
+    """Compute all terms on the same sets of rows, so that what they share cancels out."""
+    chosen = np.arange(parts[0][1].n) if rows is None else rows
+
+    def together(sets: Sequence[Rows]) -> list[float]:
+        columns = [one.score(sets) for _, one in parts]
+        weights = [weight for weight, _ in parts]
+        return [
+            sum(weight * value for weight, value in zip(weights, row, strict=True))
+            for row in zip(*columns, strict=True)
+        ]
+
+    value, error, freedom = grouped_error(together, chosen)
+    return Studentised(value, error, int(chosen.size), freedom, method="grouped jackknife, t")
 
 
 def _studentised(values: NDArray[np.float64]) -> Estimate:

@@ -9,6 +9,7 @@ from penstock.gates.conditions import Clause, Mode
 from penstock.gates.estimates import MEASURED, Estimate
 
 _FARTHEST = 1e4
+_FINE = 1.05
 
 
 class Answer(enum.StrEnum):
@@ -66,7 +67,7 @@ def passes(answer: Answer, mode: Mode) -> bool | None:
 
 
 def rows_needed(
-    estimate: Estimate, clause: Clause, mode: Mode, near: float, far: float
+    estimate: Estimate, clause: Clause, mode: Mode, near: float, far: float, rows: int
 ) -> int | None:
     """Return how many more rows would decide, if they look like those at hand.
 
@@ -76,6 +77,7 @@ def rows_needed(
         mode: which of the two mistakes is guarded against.
         near: level of the bound that shows that the clause holds.
         far: level of the bound that shows that it is broken.
+        rows: rows at hand, of which the estimate may rest on a part only.
 
     Returns:
         None when even 10,000 times the rows would not decide, or when rows do not matter.
@@ -83,19 +85,33 @@ def rows_needed(
     if estimate.guarantee == MEASURED or not estimate.n or not math.isfinite(estimate.value):
         return None
 
+    rising = clause.comparison == ">"
+
     def decided(factor: float) -> bool:
         more = estimate.scaled(factor)
-        rising = clause.comparison == ">"
         low, high = more.lower(near if rising else far), more.upper(far if rising else near)
         answer = decide(low, high, clause.comparison, clause.threshold, clause.tolerance, mode)
         return answer is not Answer.UNKNOWN
 
-    few, many = 1.0, 2.0
+    few, many = 1.0, _first_guess(estimate, clause, near, far)
     while not decided(many):
-        few, many = many, many * 2
+        few, many = many, many * 1.5
         if many > _FARTHEST:
             return None
-    while many / few > 1.02:
-        middle = math.sqrt(few * many)
+    while many / few > _FINE:
+        middle = max(math.sqrt(few * many), many / 1.3)
         few, many = (few, middle) if decided(middle) else (middle, many)
-    return max(1, math.ceil((many - 1) * estimate.n))
+    return max(1, math.ceil((many - 1) * rows))
+
+
+def _first_guess(estimate: Estimate, clause: Clause, near: float, far: float) -> float:
+    """Return a factor at which the nearer bound should reach the threshold, or the precision."""
+    rising = clause.comparison == ">"
+    low, high = estimate.lower(near if rising else far), estimate.upper(far if rising else near)
+    toward_low = estimate.value > clause.threshold
+    radius = estimate.value - low if toward_low else high - estimate.value
+    gap = max(abs(estimate.value - clause.threshold), 1e-12 * radius)
+    factor = (radius / gap) ** 2
+    if clause.tolerance is not None:
+        factor = min(factor, ((high - low) / 2 / clause.tolerance) ** 2)
+    return min(max(factor, 1.05), _FARTHEST)

@@ -18,6 +18,7 @@ from penstock.gates import budget, wording
 from penstock.gates.answers import Unmeasurable
 from penstock.gates.bench import Bench
 from penstock.gates.combine import combine
+from penstock.gates.composed import Remembered
 from penstock.gates.conditions import (
     CHAMPION,
     Clause,
@@ -50,6 +51,7 @@ class Case:
         where: the slice in words, "" for all rows.
         estimate: what was measured, None when it could not be.
         reason: why not.
+        rows: how many rows the slice has.
         watched: whether it only watches a slice: it stops nothing unless it is surely broken.
     """
 
@@ -59,6 +61,7 @@ class Case:
     estimate: Estimate | None
     reason: str = ""
     watched: bool = False
+    rows: int = 0
 
     def holds(self, alpha: float) -> bool:
         """Whether the clause surely holds at a level."""
@@ -104,6 +107,7 @@ def judge(
     task: str | None = None,
     candidate_id: str = "candidate",
     positive: Any = None,
+    root: Path | None = None,
 ) -> tuple[Verdict, ...]:
     """Put every condition to a candidate.
 
@@ -117,6 +121,7 @@ def judge(
         task: ``classification`` or ``regression``; by default what the candidate answers with.
         candidate_id: what the candidate is called, for the ledger.
         positive: the class that counts as positive; by default `spec.positive`, else the last.
+        root: directory that ``module:function`` is imported from; the current one by default.
 
     Returns:
         One verdict per condition, and per slice of it; with a ledger, one on the test set first.
@@ -136,7 +141,7 @@ def judge(
         return (Verdict("candidate answers", Outcome.ERROR, words, kind="evaluation"),)
     tests = TestSet.read(data, target, _columns(spec, conditions))
     chosen = spec.positive if positive is None else positive
-    bench = Bench(tests, candidate, champion, chosen)
+    bench = Bench(tests, candidate, champion, chosen, clip=spec.clip, root=root)
     if ledger is None:
         return _all(bench, spec, conditions, champion is not None)
     answers = fingerprint(
@@ -161,7 +166,7 @@ def _all(
 
 
 def _columns(spec: GateSpec, conditions: Sequence[Condition]) -> list[str]:
-    names = list(spec.slices)
+    names = [one.partition("=")[0] for one in spec.slices]
     for condition in conditions:
         for clause in condition.clauses:
             names += [name for name, _ in clause.slice.parts] if clause.slice else []
@@ -184,8 +189,9 @@ def _cases(
     places: list[tuple[str, Rows | None, bool]] = []
     if clause.slice is None:
         places.append(("", None, False))
-        for column in spec.slices if _on_rows(clause) else ():
-            found = slices_of(bench.tests, Slice(((column, None),)), spec)
+        for text in spec.slices if _on_rows(clause) else ():
+            column, _, value = text.partition("=")
+            found = slices_of(bench.tests, Slice(((column, value or None),)), spec)
             places += [(words, rows, True) for words, rows in found]
     else:
         found = slices_of(bench.tests, clause.slice, spec)
@@ -194,11 +200,12 @@ def _cases(
     cases = []
     for words, rows, watched in places:
         try:
-            estimate: Estimate | None = combine(parts, rows, quick=quick)
+            estimate: Estimate | None = Remembered(combine(parts, rows, quick=quick))
             reason = ""
         except Unmeasurable as error:
             estimate, reason = None, str(error)
-        cases.append(Case(entry, clause, words, estimate, reason, watched))
+        size = bench.tests.n if rows is None else int(rows.size)
+        cases.append(Case(entry, clause, words, estimate, reason, watched, size))
     return cases
 
 
@@ -261,7 +268,7 @@ def _verdict(
     yes = passes(answer, spec.mode)
     needs = None
     if yes is None:
-        needs = rows_needed(estimate, clause, spec.mode, near_side, far_side)
+        needs = rows_needed(estimate, clause, spec.mode, near_side, far_side, case.rows)
     words = wording.explain(clause, spec, evidence, answer, needs, case.spec.inconclusive)
     if yes is not None:
         return Verdict(name, Outcome.PASSED if yes else Outcome.FAILED, words, evidence=(evidence,))

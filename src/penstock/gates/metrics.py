@@ -13,9 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.gates.answers import Answers, Unmeasurable
+from penstock.gates.answers import Answers, Unmeasurable, same
+from penstock.gates.composed import CalibrationError, Quantile, Sum
 from penstock.gates.conditions import Term
-from penstock.gates.estimates import Estimate, f_measure
+from penstock.gates.estimates import Estimate, Fixed, Proportion, f_measure
+from penstock.gates.scored import Scored
+from penstock.stats.calibration import Calibration
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -25,7 +28,8 @@ LOG_LOSS_CLIP = float(-np.log(1e-3))
 """Where the surprise of one row is cut off: at a probability of 0.001."""
 
 
-def _as_it_is(value: float) -> float:
+def unbent(value: float) -> float:
+    """Return the mean itself: the `finish` of metrics that are a mean."""
     return value
 
 
@@ -48,13 +52,13 @@ class PerRow:
     high: float
     among: Bools | None = None
     about: str = "all rows"
-    finish: Callable[[float], float] = _as_it_is
+    finish: Callable[[float], float] = unbent
     clipped: float | None = None
 
     @property
     def bent(self) -> bool:
         """Whether the metric is not the mean itself."""
-        return self.finish is not _as_it_is
+        return self.finish is not unbent
 
     @property
     def is_share(self) -> bool:
@@ -86,7 +90,20 @@ class Whole:
     make: Callable[[Rows | None], Estimate]
 
 
-Quantity = PerRow | Scores | Whole
+@dataclass(frozen=True, slots=True)
+class PerQuery:
+    """A number per query, in [0, 1].
+
+    Attributes:
+        compute: takes row numbers, None for all; gives shape (q,), in the order of the queries.
+        column: that names the queries.
+    """
+
+    compute: Callable[[Rows | None], Floats]
+    column: str
+
+
+Quantity = PerRow | Scores | Whole | PerQuery | Scored
 Metric = Callable[[Answers, Term], Quantity]
 
 
@@ -207,6 +224,76 @@ def mape(answers: Answers, term: Term) -> Quantity:
     return _error(answers, term, np.abs(answers.numbers - answers.truth) / size)
 
 
+def rmse(answers: Answers, term: Term) -> Quantity:
+    """Root of the mean squared error; `clip` is a level of the error itself."""
+    clip = term.option("clip")
+    errors = np.abs(answers.numbers - answers.truth)
+    if not isinstance(clip, float):
+        return PerRow(errors**2, 0.0, np.inf, finish=_root)
+    return PerRow(np.minimum(errors, clip) ** 2, 0.0, clip**2, finish=_root, clipped=clip)
+
+
+def _root(value: float) -> float:
+    return float(np.sqrt(max(value, 0.0)))
+
+
+def median_absolute_error(answers: Answers, _term: Term) -> Quantity:
+    """Median of the absolute error."""
+    errors = np.abs(answers.numbers - answers.truth)
+
+    def make(rows: Rows | None) -> Estimate:
+        chosen = np.sort(errors if rows is None else errors[rows])
+        return Quantile(chosen, 0.5, 0.0, np.inf, int(chosen.size))
+
+    return Whole(make)
+
+
+def max_error(answers: Answers, _term: Term) -> Quantity:
+    """Largest absolute error seen; no bound can be given on the largest that will be."""
+    errors = np.abs(answers.numbers - answers.truth)
+
+    def make(rows: Rows | None) -> Estimate:
+        chosen = errors if rows is None else errors[rows]
+        return Fixed(float(chosen.max()) if chosen.size else np.nan, int(chosen.size))
+
+    return Whole(make)
+
+
+def ece(answers: Answers, term: Term) -> Quantity:
+    """Expected calibration error in 10 bins: of the positive class, else of the likeliest one."""
+    bins = term.option("bins", 10.0)
+    assert isinstance(bins, float)
+    if answers.positive is not None:
+        chance, truth = answers.probability, answers.actual
+    else:
+        chance, truth = answers.confidence, answers.right
+
+    def make(rows: Rows | None) -> Estimate:
+        if rows is None:
+            return CalibrationError(Calibration.of(truth, chance, int(bins)))
+        return CalibrationError(Calibration.of(truth[rows], chance[rows], int(bins)))
+
+    return Whole(make)
+
+
+def balanced_accuracy(answers: Answers, _term: Term) -> Quantity:
+    """Mean of the recall of each class, each with its exact bounds."""
+    if answers.classes is None:
+        raise Unmeasurable("the target is a number, not a class")
+    classes = [same(answers.target, np.asarray(one)) for one in answers.classes]
+    right = answers.right
+
+    def make(rows: Rows | None) -> Estimate:
+        parts: list[tuple[float, Estimate]] = []
+        for one in classes:
+            among = one if rows is None else one[rows]
+            hits = (right if rows is None else right[rows])[among]
+            parts.append((1 / len(classes), Proportion(float(hits.sum()), float(hits.size))))
+        return Sum(tuple(parts))
+
+    return Whole(make)
+
+
 def within(answers: Answers, term: Term) -> Quantity:
     """Share of rows whose error is at most the argument."""
     most = term.args[0]
@@ -235,7 +322,12 @@ PER_ROW: dict[str, Metric] = {
         mse,
         bias,
         mape,
+        rmse,
+        median_absolute_error,
+        max_error,
+        ece,
+        balanced_accuracy,
         within,
     )
 }
-"""Metrics that are a number per row, or a score per row."""
+"""Metrics that need nothing but the answers, by name."""

@@ -185,6 +185,7 @@ OPTIONS: dict[str, frozenset[str]] = {
     "mse": frozenset({"clip"}),
     "mape": frozenset({"clip"}),
     "bias": frozenset({"clip"}),
+    "rmse": frozenset({"clip"}),
     "ece": frozenset({"bins"}),
     "top_k_accuracy": frozenset({"k"}),
     "ndcg": frozenset({"k"}),

@@ -105,7 +105,8 @@ def explain(
     if evidence.value is None:
         return f"{evidence.name} cannot be known: no rows to measure it on"
     interval = f"between {number(evidence.low, unit)} and {number(evidence.high, unit)}"
-    found = f"{evidence.name} is {value} on {evidence.n:,} rows"
+    rows = evidence.details.get("unit_of_n", "rows")
+    found = f"{evidence.name} is {value} on {evidence.n:,} {rows}"
     sure = f"{promise(spec)}, {trust(guarantee, evidence.method)}"
     side = "above" if clause.comparison == ">" else "below"
     other = "below" if clause.comparison == ">" else "above"

@@ -140,11 +140,12 @@ def _placements(positive: Floats, negative: Floats) -> tuple[Floats, Floats]:
 
     Ties count one half.
     """
-    p, q = np.sort(positive), np.sort(negative)
-    below = (q.searchsorted(positive, "left") + q.searchsorted(positive, "right")) / (2 * q.size)
-    above = 1 - (p.searchsorted(negative, "left") + p.searchsorted(negative, "right")) / (
-        2 * p.size
-    )
+    first, second = np.argsort(positive), np.argsort(negative)
+    p, q = positive[first], negative[second]
+    below, above = np.empty(p.size), np.empty(q.size)
+    # Looking up sorted values walks through memory once; they are put back where they came from.
+    below[first] = (q.searchsorted(p, "left") + q.searchsorted(p, "right")) / (2 * q.size)
+    above[second] = 1 - (p.searchsorted(q, "left") + p.searchsorted(q, "right")) / (2 * p.size)
     return below, above
 
 
@@ -184,16 +185,19 @@ def _product(
     is a mean of four counts of negatives that lie below in both scores.
     """
     if same:
-        q = np.sort(first[~labels])
-        left, right = q.searchsorted(first[labels], "left"), q.searchsorted(first[labels], "right")
+        p, q = np.sort(first[labels]), np.sort(first[~labels])
+        left, right = q.searchsorted(p, "left"), q.searchsorted(p, "right")
         return float(left.mean() + (right - left).mean() / 4) / q.size
     negative = np.lexsort((second[~labels], first[~labels]))
     heights = np.unique(second[~labels], return_inverse=True)
     sorted_first = first[~labels][negative]
     ends = [sorted_first.searchsorted(first[labels], side) for side in ("left", "right")]
     tops = [heights[0].searchsorted(second[labels], side) for side in ("left", "right")]
-    prefix = np.concatenate([ends[0], ends[0], ends[1], ends[1]])
-    height = np.concatenate([tops[0], tops[1], tops[0], tops[1]])
+    if (ends[0] == ends[1]).all() and (tops[0] == tops[1]).all():
+        prefix, height = ends[0], tops[0]
+    else:
+        prefix = np.concatenate([ends[0], ends[0], ends[1], ends[1]])
+        height = np.concatenate([tops[0], tops[1], tops[0], tops[1]])
     counts = _dominated(heights[1][negative], prefix, height)
     return float(counts.mean()) / sorted_first.size
 
