@@ -14,6 +14,7 @@ import json
 import os
 import re
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,15 @@ class LockFiles:
         except OSError as error:
             raise durable.cannot_write(path, error) from error
         self._pending[file][name] = entry
+
+    def load(self, files: Iterable[str]) -> None:
+        """Read lock files now, so that what is wrong with one shows before anything runs.
+
+        Raises:
+            ConfigError: one is not a lock file, with the place.
+        """
+        for file in files:
+            self.stages(file)
 
     def recover(self) -> list[tuple[str, str]]:
         """Fold in what a killed run left; return (lock file, stage) of each."""

@@ -96,6 +96,7 @@ def execute(
         wanted = chosen.resolve(pipeline, targets)
         opened = store or Store.open(root)
         locks = LockFiles(root)
+        locks.load({stage.lock for stage in pipeline.stages.values() if stage.name})
         recovered = locks.recover()
         try:
             engine = Engine(

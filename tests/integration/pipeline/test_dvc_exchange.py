@@ -24,7 +24,12 @@ stages:
     - score.yaml:
         cache: false
 """
-FILES = {"dvc.yaml": PIPELINE, "params.yaml": "lr: 0.1\n", "raw/a.csv": "a,b\n", "raw/b/c.csv": "c\n"}
+FILES = {
+    "dvc.yaml": PIPELINE,
+    "params.yaml": "lr: 0.1\n",
+    "raw/a.csv": "a,b\n",
+    "raw/b/c.csv": "c\n",
+}
 
 
 def test_data_that_dvc_added_is_restored_recorded_and_pushed(make_project, tmp_path):
@@ -118,7 +123,10 @@ def test_a_lock_file_with_comments_and_forgotten_stages_keeps_them(make_project)
 def test_a_long_command_with_double_spaces_is_recorded_as_it_is(make_project):
     words = "  ".join(f"word{number}" for number in range(30))
     project = make_project(
-        files={"dvc.yaml": f"stages:\n  dbl:\n    cmd: 'echo \"{words}\" > x'\n    deps: [a]\n    outs: [x]\n", "a": ""}
+        files={
+            "dvc.yaml": f"stages:\n  dbl:\n    cmd: 'echo \"{words}\" > x'\n    deps: [a]\n    outs: [x]\n",
+            "a": "",
+        }
     )
     assert project.outcomes() == {"dbl": "ran"}
     assert project.outcomes() == {"dbl": "unchanged"}
