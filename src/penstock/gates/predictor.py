@@ -172,7 +172,9 @@ def _shape(
         classes = model.classes if model.classes is not None else known
         if classes is None or len(classes) != proba.shape[1]:
             classes = np.arange(proba.shape[1])
-        return {"labels": answer, "scores": proba, "classes": _text(np.asarray(classes))}
+        classes = _text(np.asarray(classes))
+        labels = answer if answer.ndim == 1 else classes[proba.argmax(axis=1)]
+        return {"labels": labels, "scores": proba, "classes": classes}
     return _from_answer(answer, known, certain=wanted == "classifier")
 
 
