@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 
 from penstock.errors import StateError, UnavailableError
 
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""What the file system says when it is full, the quota is, or the limit of the process is met."""
 _AGAIN = "fetch them with `penstock run --pull`, or run the stage that makes them"
 
 
@@ -23,7 +25,7 @@ def refusals(where: str) -> Iterator[None]:
         yield
     except OSError as error:
         place = error.filename or where
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in NO_ROOM:
             raise UnavailableError(
                 f"no room left on the disk of {where}",
                 code="artifacts.disk-full",

@@ -7,12 +7,11 @@ Objects are at `<url>/files/md5/<2 hex>/<30 hex>`, as DVC 3 puts them.
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from penstock.artifacts.faults import corrupt, missing, refusals
+from penstock.artifacts.faults import NO_ROOM, corrupt, missing, refusals
 from penstock.artifacts.hashing import digest_file
 from penstock.artifacts.links import discard, temporary
 from penstock.artifacts.listing import parse_listing
@@ -90,7 +89,7 @@ class FileSystemRemote:
         except FileNotFoundError:
             return False
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            if error.errno in NO_ROOM:
                 with refusals(part):
                     raise
             raise

@@ -12,11 +12,19 @@ import functools
 import os
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 from penstock.errors import ConfigError, Span
 
 NAME = ".dvcignore"
 _ALWAYS = (".hg/", ".git/", ".git", ".dvc/")
+
+
+class Rule(NamedTuple):
+    """One pattern, for paths of the project; those of directories end with a slash."""
+
+    expression: re.Pattern[str]
+    negated: bool
 
 
 class Ignore:
@@ -25,35 +33,44 @@ class Ignore:
     Args:
         root: directory that holds `.dvc`.
         path: an absolute path below it; rules of the directories above it are read.
+
+    Raises:
+        ConfigError: ``artifacts.ignore-file`` with the line.
     """
 
     def __init__(self, root: Path, path: Path) -> None:
         self._root = os.path.abspath(root)
-        self._rules = [_rule(pattern, "", "", 0) for pattern in _ALWAYS]
         relative = os.path.relpath(os.path.abspath(path), self._root)
         self.outside = relative == ".." or relative.startswith(f"..{os.sep}")
-        if self.outside:
-            self._rules = []
-            return
-        parts = [] if relative == "." else relative.split(os.sep)
-        for depth in range(max(len(parts), 1)):
-            self._read("/".join(parts[:depth]))
+        self._rules = [] if self.outside else [_rule(pattern, "") for pattern in _ALWAYS]
+        self._hidden = False
+        parts = [] if relative == "." or self.outside else relative.split(os.sep)
+        above = ""
+        for part in ["", *parts]:
+            above = f"{above}/{part}" if above else part
+            self._hidden = self._hidden or bool(above and self._last_match(f"{above}/"))
+            if above != "/".join(parts) or not parts:
+                self._read(above)
 
     @functools.cached_property
     def trivial(self) -> bool:
         """Whether only the built-in rules hold."""
-        return len(self._rules) <= len(_ALWAYS)
+        return len(self._rules) <= len(_ALWAYS) and not self._hidden
 
     def ignores(self, relative: str, *, is_dir: bool) -> bool:
-        """Return whether the last part of a path is ignored; its parents are not looked at.
+        """Return whether a path is ignored, given that no directory above it is.
 
         Args:
             relative: posix, to the project's root.
+            is_dir: whether it is a directory.
         """
-        name = f"{relative}/" if is_dir else relative
-        for expression, negated in reversed(self._rules):
-            if expression.match(name):
-                return not negated
+        return self._hidden or self._last_match(f"{relative}/" if is_dir else relative)
+
+    def _last_match(self, name: str) -> bool:
+        """Whether the last rule that matches is one that ignores."""
+        for rule in reversed(self._rules):
+            if rule.expression.match(name):
+                return not rule.negated
         return False
 
     def _read(self, base: str) -> None:
@@ -65,63 +82,73 @@ class Ignore:
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(
-                f"{path} cannot be read: {error}",
-                code="artifacts.ignore-file",
-                span=Span(path, 1, 1),
-            ) from error
+            raise _unreadable(path, f"cannot be read: {error}", 1) from error
         for number, line in enumerate(lines, 1):
             pattern = line.strip()
-            if pattern and not pattern.startswith("#"):
-                self._rules.append(_rule(pattern, base, path, number))
+            if not pattern or pattern.startswith("#"):
+                continue
+            try:
+                self._rules.append(_rule(pattern, base))
+            except (re.error, ValueError) as error:
+                what = f"has the pattern {pattern!r}, which cannot be read"
+                raise _unreadable(path, what, number) from error
 
 
-def _rule(pattern: str, base: str, file: str, line: int) -> tuple[re.Pattern[str], bool]:
-    """Compile one pattern; the expression matches paths, of directories with a final slash."""
+def _rule(pattern: str, base: str) -> Rule:
+    """Compile one pattern of the file in the directory `base`."""
     negated = pattern.startswith("!")
-    body = pattern[1:] if negated else pattern
-    directories = body.endswith("/")
-    body = body.rstrip("/")
-    anchored = "/" in body
-    body = body.removeprefix("/")
-    prefix = re.escape(f"{base}/") if base else ""
-    where = "" if anchored else "(?:.*/)?"
-    tail = "/" if directories else "/?"
-    try:
-        return re.compile(f"{prefix}{where}{_glob(body)}{tail}\\Z", re.DOTALL), negated
-    except re.error as error:
-        raise ConfigError(
-            f"the pattern {pattern!r} cannot be read: {error}",
-            code="artifacts.ignore-file",
-            span=Span(file, line, 1),
-        ) from error
+    segments = pattern.removeprefix("!").split("/")
+    directories_only = segments[-1] == ""
+    if directories_only:
+        segments.pop()
+    if segments and segments[0] == "":
+        segments.pop(0)
+    elif len(segments) == 1:
+        segments.insert(0, "**")
+    below = re.escape(f"{base}/") if base else ""
+    last = len(segments) - 1
+    for at, segment in enumerate(segments):
+        if segment == "**" and at < last:
+            below += "(?:.*/)?"
+        elif segment == "**":
+            below += ".*"
+        else:
+            below += ("[^/]+" if segment == "*" else _glob(segment)) + ("/" if at < last else "")
+    end = "/" if directories_only else "/?"
+    return Rule(re.compile(f"{below}{end}\\Z", re.DOTALL), negated)
 
 
-def _glob(pattern: str) -> str:
-    """Translate a pattern of `.gitignore` to a regular expression."""
+def _glob(segment: str) -> str:
+    """Translate a pattern for one name to a regular expression.
+
+    Raises:
+        ValueError: when a bracket is not closed or nothing follows a backslash.
+    """
     out, at = [], 0
-    while at < len(pattern):
-        char = pattern[at]
-        if pattern.startswith("**/", at) and (at == 0 or pattern[at - 1] == "/"):
-            out.append("(?:.*/)?")
-            at += 3
-        elif pattern[at:] == "**" and (at == 0 or pattern[at - 1] == "/"):
-            out.append(".+")
-            at += 2
-        elif char == "*":
+    while at < len(segment):
+        char = segment[at]
+        at += 1
+        if char == "*":
             out.append("[^/]*")
-            at += 1
         elif char == "?":
             out.append("[^/]")
+        elif char == "[":
+            end = segment.index("]", at + (2 if segment[at : at + 1] in ("!", "^") else 1))
+            inside = segment[at:end]
+            negated = inside[:1] in ("!", "^")
+            inside = (inside[1:] if negated else inside).replace("\\", "\\\\")
+            inside = inside.replace("[", "\\[").replace("]", "\\]")
+            out.append(f"[{'^/' if negated else ''}{inside}]")
+            at = end + 1
+        elif char == "\\":
+            if at == len(segment):
+                raise ValueError(segment)
+            out.append(re.escape(segment[at]))
             at += 1
-        elif char == "[" and (found := re.match(r"\[([!^]?)(\]?[^\]]*)\]", pattern[at:])):
-            body = found[2].replace("\\", "\\\\").replace("[", "\\[")
-            out.append(f"[{'^/' if found[1] else ''}{body}]")
-            at += found.end()
-        elif char == "\\" and at + 1 < len(pattern):
-            out.append(re.escape(pattern[at + 1]))
-            at += 2
         else:
             out.append(re.escape(char))
-            at += 1
     return "".join(out)
+
+
+def _unreadable(path: str, what: str, line: int) -> ConfigError:
+    return ConfigError(f"{path} {what}", code="artifacts.ignore-file", span=Span(path, line, 1))

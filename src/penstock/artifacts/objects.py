@@ -12,7 +12,6 @@ becomes the only copy.
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import itertools
 import os
@@ -22,7 +21,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from penstock.artifacts.faults import changed, corrupt, missing
+from penstock.artifacts.faults import NO_ROOM, changed, corrupt, missing
 from penstock.artifacts.hashing import digest_file, digest_files
 from penstock.artifacts.index import HashIndex
 from penstock.artifacts.links import UMASK, discard, reflink, sweep
@@ -225,7 +224,7 @@ def _copy(source: str, part: str) -> str:
                 return digest_file(part)
             except OSError as error:
                 discard(part)
-                if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                if error.errno in NO_ROOM:
                     raise
         digest = hashlib.md5(usedforsecurity=False)
         with open(part, "xb", buffering=0) as target:
