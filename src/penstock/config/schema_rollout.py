@@ -122,8 +122,10 @@ class Rollout(Section):
     """Least time with real traffic before that."""
     probation_sample: Percent = 25.0
     """Percent of requests that the previous champion also sees, unanswered, during probation."""
-    mirror: StrictBool = True
-    """Whether copies go on during the weights that follow a shadow step."""
+    mirror: Percent = 50.0
+    """Percent of the champion's requests copied during the weights after a shadow; 0% for none."""
+    settle: Duration = 1.0
+    """Time after the challenger's start in which it is not called slow."""
     freeze: Annotated[tuple[Freeze, ...], BeforeValidator(listed)] = ()
     """When nothing moves forward: `Fri 16:00-Mon 08:00`, in local time."""
 

@@ -322,7 +322,8 @@ def test_every_word_of_a_strategy_can_be_written(write):
   early: false
   early_after: 3s
   probation_sample: 50%
-  mirror: false
+  mirror: 0%
+  settle: 2s
   freeze: [22:00-06:00]
   steps: [50%]
   rules: [latency]
