@@ -7,6 +7,7 @@ import argparse
 import json
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -179,7 +180,7 @@ def first_alarm(make, ticks):
 def measure(scenario, runs):
     found = {}
     for name, make in (
-        ("penstock", Penstock),
+        ("penstock", partial(Penstock, scenario)),
         ("Flagger-like", Flagger),
         ("Kayenta-like", Kayenta),
     ):

@@ -76,7 +76,8 @@ def test_copies_only_and_no_copies_are_calibrated_too():
     [
         (Behaviour(error_rate=0.03), "errors", 25.0),
         (Behaviour(slow_share=0.2, slow_factor=20.0), "latency", 10.0),
-        (Behaviour(latency=0.02), "latency", 5.0),
+        (Behaviour(latency=0.02), "latency", 12.0),
+        (Behaviour(latency=0.2), "latency", 5.0),
         (Behaviour(classes=(0.5, 0.5)), "scores", 15.0),
     ],
 )

@@ -126,8 +126,10 @@ class Strategy:
         early_seconds: least time with real traffic before that.
         probation_percent: share of requests that the previous champion also sees (as a shadow)
             during probation, so that there is something to compare with.
-        mirror: whether copies go on during the weights that follow a shadow step; then evidence
-            gathers at 5 % as fast as at 50 %, for the price of serving requests twice.
+        mirror: whether copies go on during the weights that follow a shadow step, so that
+            evidence gathers as fast at 5 % as at 50 %.
+        mirror_percent: share of the champion's requests that is then copied.
+        settle_seconds: time after the challenger (re)started in which it is not called slow.
     """
 
     kind: StrategyKind = StrategyKind.CANARY
@@ -145,6 +147,8 @@ class Strategy:
     early_seconds: float = 10.0
     probation_percent: float = 25.0
     mirror: bool = True
+    mirror_percent: float = 50.0
+    settle_seconds: float = 1.0
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""

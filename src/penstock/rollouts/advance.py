@@ -61,7 +61,8 @@ def analyse(
         state.strategy, state.champion.version, state.challenger.version, state.analysis
     )
     real = state.weight > 0.0
-    verdicts = analysis.look(observed.counters, stage=stage_of(state), real=real)
+    settled = state.warm >= state.strategy.settle_seconds
+    verdicts = analysis.look(observed.counters, stage=stage_of(state), real=real, settled=settled)
     fresh = analysis.fresh.real if real else analysis.fresh.requests
     counted = fresh if in_force(state, observed) else 0
     state = replace(
@@ -71,6 +72,7 @@ def analyse(
         errors=analysis.errors,
         control_requests=analysis.control_requests,
         step_requests=state.step_requests + counted,
+        warm=0.0 if analysis.restarted else state.warm,
     )
     if state.phase is RolloutPhase.STARTING:
         return state, ()

@@ -36,6 +36,7 @@ class Analysis:
         requests, errors: of the challenger so far.
         control_requests: of the champion so far.
         fresh: what the last look saw of the challenger.
+        restarted: whether the last look saw that the counting process is a new one.
         rules: evidence per rule.
     """
 
@@ -54,6 +55,7 @@ class Analysis:
         self.requests: int = int(item.get("requests", 0))
         self.errors: int = int(item.get("errors", 0))
         self.control_requests: int = int(item.get("control_requests", 0))
+        self.restarted: bool = False
         self.fresh = Tally()
         rules = item.get("rules", {})
         self.rules = [
@@ -74,7 +76,14 @@ class Analysis:
             "rules": {one.rule.name: one.to_dict() for one in self.rules},
         }
 
-    def look(self, counters: Iterable[Counters], *, stage: int, real: bool) -> tuple[Verdict, ...]:
+    def look(
+        self,
+        counters: Iterable[Counters],
+        *,
+        stage: int,
+        real: bool,
+        settled: bool = True,
+    ) -> tuple[Verdict, ...]:
         """Take in what was counted since the last look; return a verdict per rule.
 
         Args:
@@ -82,8 +91,10 @@ class Analysis:
             stage: of the rollout, from 0; a late regression is found by the part of the evidence
                 that begins with its stage.
             real: whether the challenger answers real requests.
+            settled: whether it has warmed up; before, it is not called slow.
         """
         tallies = self._counting.take(counters)
+        self.restarted = self._counting.restarted
         challenger = tallies.get(self._challenger, Tally())
         champion = tallies.get(self._champion, Tally())
         self.fresh = challenger
@@ -91,7 +102,7 @@ class Analysis:
         self.errors += challenger.errors
         self.control_requests += champion.requests
         for one in self.rules:
-            one.add(challenger, champion, stage=stage, real=real)
+            one.add(challenger, champion, stage=stage, real=real, settled=settled)
         return tuple(self._verdict(one) for one in self.rules)
 
     def bound(self, rule: Rule) -> float:

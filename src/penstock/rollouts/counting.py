@@ -23,7 +23,8 @@ class Tally:
     Attributes:
         requests, errors: as in `Counters`.
         real: requests whose answers reached a client.
-        latency: requests per bucket of `LATENCY_BOUNDS`.
+        latency: requests per bucket of `LATENCY_BOUNDS`, copies not counted.
+        copies: the same of copies.
         predictions: requests per bin of the prediction.
         compared, differed: pairs of answers to the same request; those unequal.
         means: sums of bounded metrics: name -> (count, sum).
@@ -33,6 +34,7 @@ class Tally:
     errors: int = 0
     real: int = 0
     latency: list[int] = field(default_factory=lambda: [0] * _BUCKETS)
+    copies: list[int] = field(default_factory=lambda: [0] * _BUCKETS)
     predictions: dict[str, int] = field(default_factory=dict)
     compared: int = 0
     differed: int = 0
@@ -42,12 +44,14 @@ class Tally:
         """Add the difference of two cumulative counters; `old` is None for "from zero"."""
         requests = new.requests - (old.requests if old else 0)
         self.requests += requests
-        self.real += requests if new.role != "shadow" else 0
+        copy = new.role == "shadow"
+        self.real += 0 if copy else requests
+        buckets = self.copies if copy else self.latency
         self.errors += new.errors - (old.errors if old else 0)
         self.compared += new.compared - (old.compared if old else 0)
         self.differed += new.differed - (old.differed if old else 0)
         for index, count in enumerate(new.latency):
-            self.latency[index] += count - (old.latency[index] if old else 0)
+            buckets[index] += count - (old.latency[index] if old else 0)
         for label, count in new.predictions.items():
             more = count - (old.predictions.get(label, 0) if old else 0)
             self.predictions[label] = self.predictions.get(label, 0) + max(more, 0)
@@ -69,6 +73,8 @@ class Counting:
         self._seen = {key: Counters.from_dict(one) for key, one in item.get("seen", {}).items()}
         self._epochs: list[str] = list(item.get("epochs", ()))
         self._begun: bool = bool(item.get("begun", False))
+        self.restarted = False
+        """Whether the last call saw a counting process that was not there before."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""
@@ -92,9 +98,9 @@ class Counting:
                 continue
             same = old if old is not None and old.epoch == new.epoch else None
             fresh.setdefault(new.version, Tally()).add(new, same)
-        for epoch in sorted({one.epoch for one in self._seen.values()}):
-            if epoch not in self._epochs:
-                self._epochs = [*self._epochs, epoch][-_EPOCHS:]
+        new_ones = {one.epoch for one in self._seen.values()} - set(self._epochs)
+        self.restarted = bool(new_ones)
+        self._epochs = [*self._epochs, *sorted(new_ones)][-_EPOCHS:]
         self._begun = True
         return fresh
 

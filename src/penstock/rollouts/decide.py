@@ -97,8 +97,12 @@ def _pass_time(state: RolloutState, observed: TargetStatus, now: float) -> Rollo
     state = replace(state, updated=now, watched=state.watched + elapsed)
     if not in_force(state, observed):
         return state
-    real = elapsed if state.weight > 0 or state.phase is RolloutPhase.PROBATION else 0.0
-    return replace(state, held=state.held + elapsed, real=state.real + real)
+    real = elapsed if state.weight > 0 else 0.0
+    if state.challenger.version not in observed.ready:
+        warm = 0.0
+    else:
+        warm = state.warm + (elapsed if state.phase is not RolloutPhase.STARTING else 0.0)
+    return replace(state, held=state.held + elapsed, real=state.real + real, warm=warm)
 
 
 def _watch(state: RolloutState, observed: TargetStatus, verdicts: Sequence[Verdict]) -> Decision:

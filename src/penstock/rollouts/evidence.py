@@ -35,6 +35,9 @@ _QUANTILE_MEMORY = 1_000
 """Control requests that the champion's quantile looks back on at least ..."""
 _QUANTILE_TICKS = 10
 """... and ticks."""
+_COPIES_SLACK = 4.0
+"""How many times slower than the limit a copy must be to count as slow. Copies come in as fast as
+the champion answers, however slow the shadow is, so they may queue where real requests do not."""
 _PLUG_IN_MEMORY = 5_000
 _MAX_LABELS = 64
 _OTHER = "(other)"
@@ -112,7 +115,15 @@ class RuleEvidence:
         memory = {name: list(values) for name, values in item["memory"].items()}
         return cls(rule=rule, **{**item, **own, "marks": marks, "memory": memory})
 
-    def add(self, challenger: Tally, champion: Tally, *, stage: int, real: bool) -> None:
+    def add(
+        self,
+        challenger: Tally,
+        champion: Tally,
+        *,
+        stage: int,
+        real: bool,
+        settled: bool = True,
+    ) -> None:
         """Add one tick.
 
         Args:
@@ -120,8 +131,12 @@ class RuleEvidence:
             champion: what was counted of the champion in the same tick.
             stage: index of the rollout's stage, for the mixture.
             real: whether the challenger answers real requests, not only copies.
+            settled: whether the challenger has warmed up; before, it is not called slow.
         """
         self.marks.setdefault(stage, list(self.harm))
+        if self.rule.kind is RuleKind.TAIL and not settled:
+            _control_limit(self, champion)
+            return
         harm, fine = _GAINS[self.rule.kind](self, challenger, champion)
         for index, gain in enumerate(harm):
             self.harm[index] += gain
@@ -183,12 +198,16 @@ def _tail(own: RuleEvidence, challenger: Tally, champion: Tally) -> _Gains:
     # Buckets are coarse: what lies in the bucket of the limit counts for the challenger when it
     # is accused, and against it when it is acquitted.
     above = bisect_left(LATENCY_BOUNDS, limit)
+    above_copies = bisect_left(LATENCY_BOUNDS, limit * _COPIES_SLACK)
     below = bisect_right(LATENCY_BOUNDS, limit) - 1
-    n_t, n_c = sum(challenger.latency), sum(champion.latency)
-    x_t, x_c = sum(challenger.latency[above + 1 :]), sum(champion.latency[control + 1 :])
-    own.events = [a + b for a, b in zip(own.events, (x_t, n_t, x_c, n_c), strict=True)]
+    buckets = [a + b for a, b in zip(champion.latency, champion.copies, strict=True)]
+    n_t, n_c = sum(challenger.latency), sum(buckets)
+    x_t, x_c = sum(challenger.latency[above + 1 :]), sum(buckets[control + 1 :])
     slow = sum(challenger.latency[below + 1 :])
-    return split_gains(x_t, n_t, x_c, n_c), split_gains(x_c, n_c, slow, n_t)
+    acquits = split_gains(x_c, n_c, slow, n_t)
+    x_t, n_t = x_t + sum(challenger.copies[above_copies + 1 :]), n_t + sum(challenger.copies)
+    own.events = [a + b for a, b in zip(own.events, (x_t, n_t, x_c, n_c), strict=True)]
+    return split_gains(x_t, n_t, x_c, n_c), acquits
 
 
 def _control_limit(own: RuleEvidence, champion: Tally) -> int | None:
@@ -206,8 +225,9 @@ def _control_limit(own: RuleEvidence, champion: Tally) -> int | None:
             if left <= 1e-9:
                 found = index
                 break
-    tick = sum(champion.latency)
-    memory = [a + b for a, b in zip(past, champion.latency, strict=True)]
+    now = [a + b for a, b in zip(champion.latency, champion.copies, strict=True)]
+    tick = sum(now)
+    memory = [a + b for a, b in zip(past, now, strict=True)]
     cap = max(_QUANTILE_MEMORY, _QUANTILE_TICKS * tick, 2.0 / (1.0 - rule.quantile))
     keep = min(1.0, cap / (total + tick)) if total + tick else 1.0
     own.memory["latency"] = [round(count * keep, 6) for count in memory]

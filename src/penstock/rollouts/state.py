@@ -93,6 +93,7 @@ class RolloutState:
         watched: seconds under observation; downtime and jumps of the clock do not count.
         held: the same, in the present step or phase since its table is in force.
         real: the same, with real traffic for the challenger.
+        warm: seconds since the challenger first answered, or answered again after a restart.
         step_requests: of the challenger in the present step.
         requests, errors: of the challenger since the start.
         control_requests: of the champion since the start.
@@ -128,6 +129,7 @@ class RolloutState:
     watched: float = 0.0
     held: float = 0.0
     real: float = 0.0
+    warm: float = 0.0
     step_requests: int = 0
     requests: int = 0
     errors: int = 0

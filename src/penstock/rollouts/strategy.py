@@ -78,6 +78,7 @@ def table_of(state: RolloutState) -> TrafficTable:
                 challenger=challenger.version,
                 weight=state.weight,
                 shadow=state.shadow,
+                shadow_percent=state.strategy.mirror_percent if state.weight > 0 else 100.0,
             )
         case RolloutPhase.ROLLING_BACK | RolloutPhase.ROLLED_BACK | RolloutPhase.ABORTED:
             kept = challenger if state.is_rollback and not state.pending else champion

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from penstock.domain.rollout import Step, StepKind, Strategy
+from penstock.domain.rollout import Rule, RuleKind, Step, StepKind, Strategy
 from penstock.domain.version import Bundle
 from penstock.gateway import GatewayClient, GatewayOptions, start_gateway
 from penstock.journal import Journal
@@ -48,6 +48,8 @@ STRATEGY = Strategy(
         Step(StepKind.WEIGHT, 50.0, 0.5, 20),
         Step(StepKind.WEIGHT, 100.0),
     ),
+    # The machine that tests run on may be so busy that a healthy version looks slow.
+    rules=(Rule("errors", RuleKind.RATE), Rule("latency", RuleKind.TAIL, slack=1.0)),
     interval=0.1,
     probation=1.0,
     probation_percent=50.0,
@@ -74,7 +76,7 @@ class FileRegistrar:
         self.path = path
 
     def read(self):
-        return json.loads(self.path.read_text()) if self.path.exists() else {"champion": "1"}
+        return json.loads(self.path.read_text()) if self.path.exists() else {}
 
     def promote(self, version, rollout_id, reason):
         item = {**self.read(), "champion": version, rollout_id: version}
@@ -167,11 +169,16 @@ class Stack:
     def start_gateway(self):
         return start_gateway(self.state_dir, GatewayOptions(port=self.port, timeout=10.0))
 
-    def bundle(self, version, **how):
-        if version not in self.bundles:
-            path = self.root / f"model-{version}"
-            write_model(path, **how)
-            self.bundles[version] = Bundle("model", version, str(path), sys.executable)
+    @property
+    def champion(self):
+        return self.registrar.read()["champion"]
+
+    def bundle(self, **how):
+        """A new version."""
+        version = str(len(self.bundles) + 1)
+        path = self.root / f"model-{version}"
+        write_model(path, **how)
+        self.bundles[version] = Bundle("model", version, str(path), sys.executable)
         return self.bundles[version]
 
     def controller(self, journal):
@@ -185,19 +192,25 @@ class Stack:
         """Version 1 becomes champion."""
         with self.journal() as journal:
             controller = self.controller(journal)
-            id = controller.start(STRATEGY, None, self.bundle("1"))
+            id = controller.start(STRATEGY, None, self.bundle())
             state = controller.run_until(id, "ended")
         assert state.phase.value == "promoted", state.words
 
     def start(self, strategy=STRATEGY, **how):
+        """Begin a rollout of a new version; return its id, the champion and the challenger."""
+        champion, challenger = self.champion, self.bundle(**how)
         with self.journal() as journal:
-            return self.controller(journal).start(
-                strategy, self.bundle("1"), self.bundle("2", **how)
-            )
+            controller = self.controller(journal)
+            id = controller.start(strategy, self.bundles[champion], challenger)
+        return id, champion, challenger.version
 
     def state(self, id):
         with self.journal() as journal:
             return self.controller(journal).state(id)
+
+    def run(self, id, until="ended"):
+        with self.journal() as journal:
+            return self.controller(journal).run_until(id, until)
 
     def drive(self, id):
         """Start a process that moves the rollout forward."""
@@ -242,12 +255,12 @@ class Stack:
         self.client.stop()
 
 
-@pytest.fixture
-def stack(tmp_path):
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    made = Stack(tmp_path, port)
+    made = Stack(tmp_path_factory.mktemp("stack"), port)
     made.deploy_first()
     yield made
     made.stop()
