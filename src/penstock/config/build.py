@@ -120,6 +120,7 @@ def _strategy(written: Rollout, sticky: str | None) -> domain.Strategy:
         early=written.early,
         early_seconds=written.early_after,
         probation_percent=written.probation_sample,
+        mirror=written.mirror > 0,
         mirror_percent=written.mirror,
         settle_seconds=written.settle,
     )
