@@ -96,7 +96,8 @@ def new_data(one: Walk) -> None:
     one.penstock("run")
     one.project.commit(_RESULTS)
     outcomes = one.read.outcomes()
-    idle = [name for name, outcome in outcomes.items() if outcome == "unchanged"]
+    stages = {name: outcome for name, outcome in outcomes.items() if not name.endswith(".dvc")}
+    idle = [name for name, outcome in stages.items() if outcome == "unchanged"]
     one.check(
         f"not run again, nothing changed for them: {', '.join(sorted(idle))}",
         holds={"weather", "clean@2013-01", "clean@2013-02", "clean@2013-03"} <= set(idle),

@@ -146,7 +146,8 @@ def bodies(month: str, *, every: int = 3) -> list[bytes]:
     """
     from penstock.demo import data
 
-    rows = data.live(month).iloc[::every]
+    # Mixed, since gaps come by the hour: a short replay shall meet what a long one would.
+    rows = data.live(month).iloc[::every].sample(frac=1.0, random_state=int(month[:4]))
     plain = rows.astype(object).where(rows.notna(), None)
     return [
         json.dumps({"dataframe_split": {"columns": data.FEATURES, "data": [row]}}).encode()
