@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -196,11 +197,15 @@ def _values(value: Any) -> tuple[Any, ...]:
 
 
 def _pattern(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is not a regular expression")  # noqa: TRY004 - read as a value
     try:
-        re.compile(str(value))
-    except re.error as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # what a later Python would read otherwise
+            re.compile(value)
+    except (re.error, OverflowError, RecursionError, Warning) as error:
         raise ValueError(f"not a regular expression: {error}") from error
-    return str(value)
+    return value
 
 
 def _count(value: Any, path: tuple[Any, ...], faults: _Faults) -> int | None:
