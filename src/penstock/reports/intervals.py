@@ -13,9 +13,10 @@ _LEFT, _RIGHT, _ROW = 14.0, 416.0, 27.0
 
 
 def drawable(evidence: Evidence) -> bool:
-    """Whether there is a number and something that it is held against."""
+    """Whether there is a number with a bound, and something that it is held against."""
+    bounded = evidence.low is not None or evidence.high is not None
     known = [evidence.value, evidence.threshold]
-    return all(one is not None and math.isfinite(one) for one in known)
+    return bounded and all(one is not None and math.isfinite(one) for one in known)
 
 
 def interval(evidence: Evidence, outcome: Outcome) -> str:

@@ -124,16 +124,16 @@ def _metrics(story: Story) -> str:
 
 
 def _stages(story: Story) -> str:
-    if not story.run.stages:
+    if not story.stages:
         return ""
     rows = "".join(
         f"| {_plain(one.stage)} | {SAID[one.outcome]} | "
         f"{seconds(one.seconds) if one.seconds else ''} | {_plain('; '.join(one.reasons))} |\n"
-        for one in story.run.stages
+        for one in story.stages
     )
-    ran = sum(one.outcome is StageOutcome.RAN for one in story.run.stages)
+    ran = sum(one.outcome is StageOutcome.RAN for one in story.stages)
     return _folded(
-        f"{ran} of {len(story.run.stages)} stages ran",
+        f"{ran} of {len(story.stages)} stages ran",
         f"| Stage | Outcome | Time | Why |\n|---|---|--:|---|\n{rows}",
     )
 

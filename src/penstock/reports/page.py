@@ -93,10 +93,10 @@ def _tiles(story: Story) -> list[str]:
     tiles += _main_number(story)
     if story.rollout is not None:
         tiles.append(_live(story))
-    ran = sum(one.outcome == "ran" for one in story.run.stages)
-    if story.run.stages:
+    ran = sum(one.outcome == "ran" for one in story.stages)
+    if story.stages:
         took = seconds((story.run.finished or time.time()) - story.run.started)
-        said = f"{ran} of {plural(len(story.run.stages), 'stage')} had to run"
+        said = f"{ran} of {plural(len(story.stages), 'stage')} had to run"
         tiles.append(tile("Pipeline", took, said))
     return tiles
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from penstock.domain.run import Run, StageOutcome, StageRun
+from penstock.domain.run import StageOutcome, StageRun
 from penstock.reports.svg import picture, tag, words
 from penstock.reports.words import seconds
 
@@ -80,11 +80,11 @@ def _ordered(columns: list[list[str]], edges: Mapping[str, Sequence[str]]) -> li
     return columns
 
 
-def pipeline_graph(run: Run) -> str:
-    """Draw the stages of a run; nothing when it recorded none."""
-    if not run.stages:
+def pipeline_graph(stages: Sequence[StageRun]) -> str:
+    """Draw the stages of a run; nothing when there are none."""
+    if not stages:
         return ""
-    edges = needs(run.stages)
+    edges = needs(stages)
     columns = layers(edges)
     tallest = max(len(column) for column in columns)
     height = tallest * (_HEIGHT + _GAP_Y) - _GAP_Y + 2 * _MARGIN
@@ -96,9 +96,8 @@ def pipeline_graph(run: Run) -> str:
         for row, name in enumerate(column):
             corners[name] = (_MARGIN + index * (_WIDTH + _GAP_X), top + row * (_HEIGHT + _GAP_Y))
     parts = [_edge(corners[a], corners[b]) for b in edges for a in edges[b]]
-    parts += [_node(one, *corners[one.stage]) for one in run.stages]
-    counted = len(run.stages)
-    return picture(width, height, f"pipeline of {counted} stages", parts, "graph")
+    parts += [_node(one, *corners[one.stage]) for one in stages]
+    return picture(width, height, f"pipeline of {len(stages)} stages", parts, "graph")
 
 
 def _edge(start: tuple[float, float], end: tuple[float, float]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from penstock.domain.artifact import Artifact
 from penstock.domain.run import StageOutcome, StageRun
 from penstock.domain.verdict import Evidence, Outcome, Verdict
@@ -34,16 +36,16 @@ def pipeline(story: Story) -> str:
     """How the candidate was made: graph and table of stages."""
     run = story.run
     counts = {
-        name: sum(one.outcome == outcome for one in run.stages) for outcome, name in SAID.items()
+        name: sum(one.outcome == outcome for one in story.stages) for outcome, name in SAID.items()
     }
     said = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
     took = f" in {seconds(run.finished - run.started)}" if run.finished else ""
-    rows = [_stage(one) for one in run.stages if one.outcome is not StageOutcome.UNCHANGED]
+    rows = [_stage(one) for one in story.stages if one.outcome is not StageOutcome.UNCHANGED]
     head = ("Stage", "Outcome", "Time", "Memory", "Why")
-    graph = pipeline_graph(run)
+    graph = pipeline_graph(story.stages)
     return section(
         "How it was made",
-        f"{plural(len(run.stages), 'stage')}{took}: {said}." if run.stages else "",
+        f"{plural(len(story.stages), 'stage')}{took}: {said}." if story.stages else "",
         f'<div class="scroll">{graph}</div>' if graph else "",
         table(head, rows, numbers="cd"),
         f"<p>{text(run.error)}</p>" if run.error else "",
@@ -85,8 +87,9 @@ def _gate(one: Verdict) -> str:
     drawn = [interval(e, one.outcome) for e in one.evidence if drawable(e)]
     hint = f'<p class="hint">{text(one.hint)}</p>' if one.hint else ""
     kind = text(one.kind) + (f" · {seconds(one.seconds)}" if one.seconds else "")
+    plain = "" if drawn else " plain"
     return (
-        f'<div class="gate"><div>{pill(one.outcome)} <small class="quiet">{kind}</small>'
+        f'<div class="gate{plain}"><div>{pill(one.outcome)} <small class="quiet">{kind}</small>'
         f'<p class="what">{text(one.name)}</p><p class="why">{text(one.words)}</p>{hint}</div>'
         f'<div class="pictures">{"".join(drawn)}</div></div>'
     )
@@ -279,8 +282,10 @@ def history(story: Story) -> str:
     return section("What happened", "", table(("UTC", "Event", "", "By"), rows))
 
 
-def _about(data: dict[str, object]) -> str:
-    for name in ("words", "reason", "outcome", "commit"):
+def _about(data: dict[str, Any]) -> str:
+    for name in ("words", "reason", "why", "outcome", "commit"):
         if data.get(name):
             return str(data[name])
-    return f"version {data['version']}" if "version" in data else ""
+    if "version" in data:
+        return f"version {data['version']}"
+    return f"{data['weight']:g} % of the traffic" if data.get("weight") else ""

@@ -8,7 +8,7 @@ from typing import Any
 
 from penstock.domain.event import Event, EventType
 from penstock.domain.rollout import RolloutPhase
-from penstock.domain.run import Candidate, Run, RunOutcome
+from penstock.domain.run import Candidate, Run, RunOutcome, StageRun
 from penstock.domain.verdict import Outcome, Verdict
 from penstock.domain.version import ModelVersion
 from penstock.errors import StateError
@@ -49,6 +49,11 @@ class Story:
     def model(self) -> str:
         """Name of the model, or of the project before there is one."""
         return self.candidate.model if self.candidate else self.project
+
+    @property
+    def stages(self) -> tuple[StageRun, ...]:
+        """Stages that do something: not the files that DVC tracks, which run nothing."""
+        return tuple(one for one in self.run.stages if not one.stage.endswith(".dvc"))
 
     @property
     def tests(self) -> tuple[tuple[str, Verdict], ...]:

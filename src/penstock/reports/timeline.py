@@ -34,13 +34,15 @@ def timeline(rollout: Mapping[str, Any]) -> str:
 
 def _first_of_probation(looks: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Keep a fifth of the time at most for the probation, which is long and seldom eventful."""
-    before = [one for one in looks if one["phase"] != RolloutPhase.PROBATION]
-    after = [one for one in looks if one["phase"] == RolloutPhase.PROBATION]
-    if not before or not after:
+    late = [k for k, one in enumerate(looks) if one["phase"] == RolloutPhase.PROBATION]
+    first = late[0] if late else 0
+    if not first:
         return list(looks)
-    span = float(before[-1]["time"]) - float(before[0]["time"])
-    latest = float(before[-1]["time"]) + max(span * 0.25, 1.0)
-    return before + [one for one in after if float(one["time"]) <= latest]
+    begin, turn = float(looks[0]["time"]), float(looks[first]["time"])
+    latest = turn + max((turn - begin) * 0.25, 1.0)
+    # A return during the probation is what the page is about: then everything is shown.
+    calm = looks[-1]["phase"] in (RolloutPhase.PROBATION, RolloutPhase.PROMOTED)
+    return [one for one in looks if not calm or float(one["time"]) <= latest]
 
 
 def _weights(looks: Sequence[Mapping[str, Any]], times: Sequence[float], x: Scale) -> str:

@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.domain.artifact import Artifact
-from penstock.domain.revision import Revision
-from penstock.domain.run import Run, StageOutcome, StageRun
+from penstock.domain.run import StageOutcome, StageRun
 from penstock.domain.verdict import Evidence, Outcome
 from penstock.reports.curves import calibration, confusion, residuals, roc
 from penstock.reports.intervals import drawable, interval
@@ -54,12 +53,12 @@ def test_what_is_needed_stands_further_left(order):
 
 def test_the_graph_shows_every_stage_with_its_outcome():
     stages = (stage("prepare", [], ["d"]), stage("a-very-long-name-of-a-stage", ["d"], ["m"]))
-    drawn = pipeline_graph(Run("r", Revision("c"), 0.0, stages=stages))
+    drawn = pipeline_graph(stages)
     assert drawn.count('class="node ran"') == 2
     assert drawn.count('class="edge"') == 1
     assert "a-very-long-name…" in drawn
     assert "a-very-long-name-of-a-stage" in drawn, "in the tip"
-    assert pipeline_graph(Run("r", Revision("c"), 0.0)) == ""
+    assert pipeline_graph(()) == ""
 
 
 finite = st.floats(-1e6, 1e6)
@@ -68,7 +67,7 @@ finite = st.floats(-1e6, 1e6)
 @given(finite, finite, st.one_of(st.none(), finite), st.one_of(st.none(), finite))
 def test_an_interval_is_drawn_within_its_picture(value, threshold, low, high):
     evidence = Evidence("x", value, low, high, threshold, ">")
-    assert drawable(evidence)
+    assert drawable(evidence) is (low is not None or high is not None)
     drawn = interval(evidence, Outcome.PASSED)
     assert drawn.startswith("<svg")
     assert "nan" not in drawn
@@ -76,7 +75,7 @@ def test_an_interval_is_drawn_within_its_picture(value, threshold, low, high):
 
 def test_an_evidence_without_threshold_is_not_drawn():
     assert not drawable(Evidence("x", 0.5))
-    assert not drawable(Evidence("x", float("nan"), threshold=0.5))
+    assert not drawable(Evidence("x", float("nan"), 0.1, 0.9, 0.5))
 
 
 @given(st.floats(-1e9, 1e9), st.floats(1e-6, 1e9))
@@ -135,6 +134,13 @@ def test_a_long_probation_does_not_squeeze_the_rollout():
     ]
     assert ">10<" in timeline({"started": 0.0, "looks": looks})
     assert ">800<" not in timeline({"started": 0.0, "looks": looks})
+
+
+def test_a_return_during_the_probation_is_shown():
+    looks = [look(k, 5.0) for k in range(10)] + [look(k, 100.0, "probation") for k in range(10, 90)]
+    drawn = timeline({"started": 0.0, "looks": [*looks, look(90, 0.0, "rolled-back")]})
+    assert ">80<" in drawn
+    assert ">rolled back<" in drawn
 
 
 def test_a_single_look_is_no_timeline():
