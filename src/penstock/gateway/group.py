@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -59,6 +60,7 @@ class Group:
         self._changed = changed
         self._workers: list[Worker] = []
         self._ready: list[Worker] = []
+        self._leaving: list[Worker] = []
         self._wanted = 0
         self._pause = 0.0
         self._deaths: deque[float] = deque(maxlen=CRASHES)
@@ -72,14 +74,14 @@ class Group:
         return bool(self._ready)
 
     @property
-    def workers(self) -> tuple[Worker, ...]:
-        """All workers, ready or starting."""
-        return tuple(self._workers)
+    def ready_count(self) -> int:
+        """How many workers take requests."""
+        return len(self._ready)
 
     @property
     def waiting(self) -> int:
         """Requests in flight."""
-        return sum(len(worker.pending) for worker in self._workers)
+        return sum(len(worker.pending) for worker in (*self._workers, *self._leaving))
 
     def scale(self, replicas: int) -> None:
         """Start or drain workers until there are `replicas`."""
@@ -112,12 +114,12 @@ class Group:
             task.cancel()
         for worker in list(self._workers):
             self._retire(worker)
-        if self._workers:
+        if self._leaving:
             try:
                 async with asyncio.timeout(self._options.drain_timeout):
                     await self._emptied.wait()
             except TimeoutError:
-                for worker in list(self._workers):
+                for worker in list(self._leaving):
                     worker.kill("it did not finish its requests in time")
 
     def check(self, now: float) -> None:
@@ -127,7 +129,7 @@ class Group:
             now: monotonic time in seconds.
         """
         timeout = self._options.timeout
-        for worker in list(self._workers):
+        for worker in (*self._workers, *self._leaving):
             if worker.ready:
                 self._expire(worker, now, timeout)
             elif self.description is None and now - worker.started > self._options.start_timeout:
@@ -154,12 +156,14 @@ class Group:
         for number in late:
             exchange = pending.pop(number)
             too_late(exchange)
+        if late:
+            worker.settle()
         if late and now - worker.heard > timeout:
             self._forget(worker)
             worker.kill(f"it did not answer for {timeout:g} s")
 
     def _spawn(self, pause: float) -> None:
-        worker = Worker(self.bundle, self._on_ready, self._on_lost)
+        worker = Worker(self.bundle, self._on_ready, self._on_cut, self._on_lost)
         self._workers.append(worker)
         task = self._loop.create_task(self._start(worker, pause))
         self._tasks.add(task)
@@ -181,19 +185,19 @@ class Group:
             self._ready.append(worker)
         self._changed()
 
-    def _on_lost(self, worker: Worker, reason: str) -> None:
-        expected = worker.killed_for == "" and worker not in self._ready
-        was_ready = self.description is not None
+    def _on_cut(self, worker: Worker) -> None:
         self._forget(worker)
         orphans = list(worker.pending.values())
         worker.pending.clear()
-        self._dropped(worker)
         for exchange in orphans:
             self._again(exchange)
+        self._changed()
+
+    def _on_lost(self, worker: Worker, reason: str) -> None:
+        was_ready = self.description is not None
+        self._dropped(worker)
         if len(self._workers) < self._wanted:
             self._replace(reason, loaded=was_ready)
-        elif not expected:
-            self.last_reason = reason
         self._changed()
 
     def _replace(self, reason: str, *, loaded: bool) -> None:
@@ -201,6 +205,8 @@ class Group:
         self._deaths.append(now)
         self.restarts += 1
         self.last_reason = reason
+        sys.stderr.write(f"version {self.bundle.version}: {reason}; starting another worker\n")
+        sys.stderr.flush()
         if not loaded:
             self.failed = reason
         elif len(self._deaths) == CRASHES and now - self._deaths[0] < CRASH_WINDOW:
@@ -223,6 +229,8 @@ class Group:
     def _retire(self, worker: Worker) -> None:
         """Take a worker out of service; it ends when its last request is answered."""
         self._forget(worker)
+        self._workers.remove(worker)
+        self._leaving.append(worker)
         task = self._loop.create_task(self._farewell(worker))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -241,9 +249,10 @@ class Group:
             self._ready.remove(worker)
 
     def _dropped(self, worker: Worker) -> None:
-        if worker in self._workers:
-            self._workers.remove(worker)
-        if not self._workers:
+        for held in (self._workers, self._leaving):
+            if worker in held:
+                held.remove(worker)
+        if not self._workers and not self._leaving:
             self._emptied.set()
 
 

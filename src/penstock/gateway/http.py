@@ -20,6 +20,10 @@ from penstock.gateway.refusals import problem
 
 MAX_HEAD = 64 << 10
 """Longest head of a request in bytes, all headers together."""
+MAX_HEADERS = 100
+"""Most headers of a request."""
+LINGER = 2.0
+"""Seconds for which the rest of a refused request is read and thrown away."""
 MAX_URL = 8 << 10
 """Longest URL in bytes."""
 MAX_PIPELINED = 64
@@ -107,7 +111,9 @@ class Connection(asyncio.Protocol):
         self._headers: dict[bytes, bytes] = {}
         self._body: list[bytes] = []
         self._size = 0
+        self._count = 0
         self._head = 0
+        self._lingers = False
         self._in_head = True
         self._paused = False
         self._blocked = False
@@ -132,7 +138,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Parse what came; `handle` is called for each request that is complete."""
         if self._closing:
-            return
+            return  # the rest of what was refused
         self.since = now = monotonic()
         if not self.reading:
             self.reading = now
@@ -141,13 +147,21 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._refusal = self._refusal or (501, "this server does not switch protocols")
+            self._closing = True  # it was answered in HTTP/1.1; what follows is another protocol
         except httptools.HttpParserError as error:
             self._refusal = self._refusal or (400, f"this is not HTTP/1.1: {error}")
         if self._refusal is None and self._in_head and self._head > MAX_HEAD:
             self._refusal = (431, f"the headers are longer than {MAX_HEAD} bytes")
         if self._refusal is not None:
             self._refuse(*self._refusal)
+
+    def eof_received(self) -> bool:
+        """Answer what is due to a client that will send no more, then close."""
+        if not self._queue:
+            return False
+        self._queue[-1].keep_alive = False
+        self._closing = True
+        return True
 
     def pause_writing(self) -> None:
         """Stop reading from a client that does not read its answers."""
@@ -167,6 +181,7 @@ class Connection(asyncio.Protocol):
         self._headers = {}
         self._body = []
         self._size = 0
+        self._count = 0
         self._in_head = True
 
     def on_url(self, url: bytes) -> None:
@@ -178,8 +193,9 @@ class Connection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header."""
         self._headers[name.lower()] = value
-        if len(self._headers) > 100:
-            self._stop(431, "more than 100 headers")
+        self._count += 1
+        if self._count > MAX_HEADERS:
+            self._stop(431, f"more than {MAX_HEADERS} headers")
 
     def on_headers_complete(self) -> None:
         """Look at the length that the body will have."""
@@ -218,7 +234,7 @@ class Connection(asyncio.Protocol):
             url if mark < 0 else url[:mark],
             self._headers,
             body[0] if len(body) == 1 else b"".join(body),
-            self._parser.should_keep_alive(),
+            self._parser.should_keep_alive() and not self._parser.should_upgrade(),
             self.since,
         )
         self._body = []
@@ -264,13 +280,20 @@ class Connection(asyncio.Protocol):
         self.since = monotonic()
         if not exchange.keep_alive:
             self._closing = True
-            transport.close()
+            if self._refusal is None or self._paused:
+                transport.close()
+            else:
+                # Closing with bytes unread would reset the connection, and the client might lose
+                # the answer. So only our side is closed until the client has closed its own.
+                self._lingers = True
+                transport.write_eof()
         elif self._paused:
             self._pace()
 
     def _refuse(self, status: int, message: str) -> None:
         """Answer a request that cannot be taken, and close."""
         self._closing = True
+        self._refusal = (status, message)
         if self._transport is None:
             return
         exchange = Exchange(self, "", 0, b"", self.since)
@@ -293,7 +316,10 @@ class Connection(asyncio.Protocol):
         if self._transport is None:
             return
         quiet = now - self.since
-        if self.reading and now - self.reading > read_timeout and not self._closing:
+        if self._lingers:
+            if quiet > LINGER:
+                self._transport.abort()
+        elif self.reading and now - self.reading > read_timeout and not self._closing:
             self._refuse(408, f"the request was not complete within {read_timeout:g} s")
         elif (self._blocked or self._closing) and quiet > read_timeout and not self._waits():
             self._transport.abort()

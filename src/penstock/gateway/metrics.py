@@ -138,7 +138,7 @@ def _fleet(out: Page, plane: Plane) -> None:
         "penstock_workers_ready",
         "gauge",
         "Workers that take requests.",
-        [("", _labels(plane, v), sum(one.ready for one in g.workers)) for v, g in groups],
+        [("", _labels(plane, v), g.ready_count) for v, g in groups],
     )
     out.family(
         "penstock_worker_restarts_total",

@@ -27,6 +27,7 @@ class Worker(asyncio.Protocol):
     Args:
         bundle: what it runs.
         on_ready: called with what the worker says of its model, once.
+        on_cut: called once when its socket is closed: nothing in flight will be answered.
         on_lost: called once when the worker is gone, with the reason in words.
 
     Attributes:
@@ -39,6 +40,7 @@ class Worker(asyncio.Protocol):
         self,
         bundle: Bundle,
         on_ready: Callable[[Worker, dict[str, Any]], None],
+        on_cut: Callable[[Worker], None],
         on_lost: Callable[[Worker, str], None],
     ) -> None:
         self.bundle = bundle
@@ -50,6 +52,7 @@ class Worker(asyncio.Protocol):
         self.log = Path()
         self.killed_for = ""
         self._on_ready = on_ready
+        self._on_cut = on_cut
         self._on_lost = on_lost
         self._reader = frames.FrameReader()
         self._outgoing: list[tuple[int, int, bytes]] = []
@@ -135,7 +138,11 @@ class Worker(asyncio.Protocol):
             if exchange is not None:
                 exchange.label = label
                 exchange.finish(status, body, TEXT if plain else JSON)
-        if not pending and self._idle is not None:
+        self.settle()
+
+    def settle(self) -> None:
+        """Wake whoever waits for the worker to be idle, if it is."""
+        if not self.pending and self._idle is not None:
             self._idle.set()
 
     async def idle(self) -> None:
@@ -155,7 +162,8 @@ class Worker(asyncio.Protocol):
         """Find out why the worker went."""
         self._transport = None
         self.ready = False
-        self._loop.create_task(self._bury())
+        self._on_cut(self)
+        self._burial = self._loop.create_task(self._bury())
 
     async def _bury(self) -> None:
         assert self.process is not None
