@@ -1,4 +1,4 @@
-"""Real DVC is the judge: what penstock leaves is what DVC would have left, and the other way round."""
+"""Real DVC is the judge: penstock leaves what DVC would have left, and the other way round."""
 
 from __future__ import annotations
 
@@ -105,7 +105,9 @@ stages:
 metrics:
 - sub/scores.json
 """,
-    "conf.yaml": "size: {width: 3, height: [1, 2]}\nflags: {lr: 0.1, deep: true, name: a b, n: [1, 2]}\n",
+    "conf.yaml": (
+        "size: {width: 3, height: [1, 2]}\nflags: {lr: 0.1, deep: true, name: a b, n: [1, 2]}\n"
+    ),
     "params.yaml": (
         "other: 3\ntrain:\n  lr: 1e-5\n  big: 1e10\n  zero: 0o17\n  word: yes\n  text: '1'\n"
         "  none:\n  list: [1, two, 3.0]\n  nested: {b: 1, a: {c: true}}\n"

@@ -108,7 +108,10 @@ def test_a_lock_file_with_comments_and_forgotten_stages_keeps_them(make_project)
     project = make_project(files=FILES)
     project.run()
     old = project.read("dvc.lock")
-    gone = "  gone:\n    cmd: echo\n    outs:\n    - path: gone.txt\n      hash: md5\n      md5: d41d8cd98f00b204e9800998ecf8427e\n      size: 0\n"  # noqa: E501
+    gone = (
+        "  gone:\n    cmd: echo\n    outs:\n    - path: gone.txt\n      hash: md5\n"
+        "      md5: d41d8cd98f00b204e9800998ecf8427e\n      size: 0\n"
+    )
     project.write({"dvc.lock": old + gone, "params.yaml": "lr: 0.3\n"})
     project.run()
     assert gone in project.read("dvc.lock")
@@ -124,7 +127,8 @@ def test_a_long_command_with_double_spaces_is_recorded_as_it_is(make_project):
     words = "  ".join(f"word{number}" for number in range(30))
     project = make_project(
         files={
-            "dvc.yaml": f"stages:\n  dbl:\n    cmd: 'echo \"{words}\" > x'\n    deps: [a]\n    outs: [x]\n",
+            "dvc.yaml": f"stages:\n  dbl:\n    cmd: 'echo \"{words}\" > x'\n"
+            "    deps: [a]\n    outs: [x]\n",
             "a": "",
         }
     )
@@ -137,7 +141,8 @@ def test_frozen_always_changed_and_callback_stages(make_project):
     text = (
         "stages:\n"
         "  cold:\n    cmd: cp a cold\n    deps: [a]\n    outs: [cold]\n    frozen: true\n"
-        "  always:\n    cmd: cp a always\n    deps: [a]\n    outs: [always]\n    always_changed: true\n"
+        "  always:\n    cmd: cp a always\n    deps: [a]\n    outs: [always]\n"
+        "    always_changed: true\n"
         "  call:\n    cmd: echo called\n"
     )
     project = make_project(files={"dvc.yaml": text.replace("    frozen: true\n", ""), "a": "1"})

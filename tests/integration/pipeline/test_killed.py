@@ -49,9 +49,10 @@ def graph() -> str:
         for at in range(WIDTH):
             name = f"s{layer}{at}"
             above = [f"s{layer - 1}{at}", f"s{layer - 1}{(at + 1) % WIDTH}"] if layer else ["seed"]
+            count = f"echo >> $DVC_ROOT/.counts/{name}"
             lines += [
                 f"  {name}:",
-                f'    cmd: echo >> $DVC_ROOT/.counts/{name}; read g x < {above[0]}; sleep 0.02; echo "$g {name}" > {name}',
+                f'    cmd: {count}; read g x < {above[0]}; sleep 0.02; echo "$g {name}" > {name}',
                 f"    deps: [{', '.join(above)}]",
                 f"    outs: [{name}]",
             ]

@@ -35,6 +35,10 @@ stages:
 """
 
 
+def written(path: Path) -> str:
+    return path.read_text().strip() if path.exists() else ""
+
+
 def until(condition, seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
@@ -117,7 +121,10 @@ stages:
 
 
 def test_independent_stages_meet_and_limited_ones_never_do(make_project):
-    wait = "touch {0}; n=0; until test -e {1}; do sleep 0.01; n=$((n+1)); test $n -lt 6000 || exit 1; done"
+    wait = (
+        "touch {0}; n=0; until test -e {1};"
+        " do sleep 0.01; n=$((n+1)); test $n -lt 6000 || exit 1; done"
+    )
     alone = "mkdir busy && sleep 0.02 && rmdir busy && touch {0}"
     lines = ["stages:"]
     lines += [
@@ -234,8 +241,8 @@ def test_an_interruption_ends_whole_process_groups_and_keeps_what_is_finished(ma
     project = chain(make_project, "sleep 600 & echo $! > pid; wait; cp b c")
     with start(project) as process:
         pid = project.root / "pid"
-        until(lambda: pid.exists() and pid.read_text().strip())
-        until(lambda: (project.root / "e").exists())
+        until(lambda: written(pid))
+        until((project.root / "e").exists)
         process.send_signal(number)
         out, _ = process.communicate(timeout=60)
     assert out.splitlines()[-1].startswith("cancelled ")
@@ -249,7 +256,7 @@ def test_what_a_killed_run_left_behind_is_ended_first(make_project):
     )
     with start(project) as process:
         pid = project.root / "pid"
-        until(lambda: pid.exists() and pid.read_text().strip())
+        until(lambda: written(pid))
         process.kill()
         process.wait()
     left = int(pid.read_text())
@@ -303,7 +310,7 @@ def test_what_prevents_running_at_all(make_project, tmp_path):
         project.run(targets=["firts"])
     assert wrong.value.hint == "did you mean 'first'?"
     empty = make_project("empty", {"x": ""})
-    with pytest.raises(StateError, match="there is no dvc.yaml"):
+    with pytest.raises(StateError, match=r"there is no dvc\.yaml"):
         empty.run()
     blocked = make_project("blocked", {"dvc.yaml": "stages: {}\n", ".penstock": "a file\n"})
     with pytest.raises(UnavailableError, match="cannot write"):

@@ -211,7 +211,7 @@ def theirs(text: str, folder, monkeypatch) -> dict[str, Any]:
                 for section in ("outs", "metrics", "plots")
                 for item in one.get(section, [])
             ],
-            "params": {path: list(keys) for path, keys in _merge_params(one.get("params", [])).items()},
+            "params": dict(_merge_params(one.get("params", []))),
             "desc": one.get("desc"),
         }
         for name, one in resolved.items()

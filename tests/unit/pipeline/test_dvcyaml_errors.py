@@ -78,29 +78,41 @@ stages:
         ),
         (
             "stages:\n  a: {cmd: x, deps: [b], outs: [b]}\n",
-            "dvc.yaml:2:22: stage a both reads and writes b"
-            " (remove it from deps, or give the output another name)",
+            (
+                "dvc.yaml:2:22: stage a both reads and writes b"
+                " (remove it from deps, or give the output another name)"
+            ),
         ),
         (
-            "stages:\n  a: {cmd: x, deps: [d], outs: [b]}\n  b: {cmd: x, deps: [b], outs: [c]}\n"
-            "  c: {cmd: x, deps: [c], outs: [d]}\n",
-            "dvc.yaml:2:3: stages wait for each other: a -> c -> b -> a"
-            " (an arrow means: reads an output of; remove one of these dependencies)",
+            (
+                "stages:\n  a: {cmd: x, deps: [d], outs: [b]}\n"
+                "  b: {cmd: x, deps: [b], outs: [c]}\n  c: {cmd: x, deps: [c], outs: [d]}\n"
+            ),
+            (
+                "dvc.yaml:2:3: stages wait for each other: a -> c -> b -> a"
+                " (an arrow means: reads an output of; remove one of these dependencies)"
+            ),
         ),
         (
             "stages:\n  a: {cmd: x, outs: [b]}\n  c: {cmd: x, outs: [./b]}\n",
-            "dvc.yaml:3:22: b is an output of stage a too (dvc.yaml:2:22)"
-            " (each file has one stage that writes it)",
+            (
+                "dvc.yaml:3:22: b is an output of stage a too (dvc.yaml:2:22)"
+                " (each file has one stage that writes it)"
+            ),
         ),
         (
             "stages:\n  a: {cmd: x, outs: [b]}\n  c: {cmd: x, outs: [b/c]}\n",
-            "dvc.yaml:3:22: the output b/c lies in b, an output of stage a (dvc.yaml:2:22)"
-            " (name either the directory or the files in it)",
+            (
+                "dvc.yaml:3:22: the output b/c lies in b, an output of stage a (dvc.yaml:2:22)"
+                " (name either the directory or the files in it)"
+            ),
         ),
         (
             "stages:\n  a: {cmd: x, outs: [../b]}\n",
-            "dvc.yaml:2:22: the output ../b lies outside the project"
-            " (outputs must lie below the project's root)",
+            (
+                "dvc.yaml:2:22: the output ../b lies outside the project"
+                " (outputs must lie below the project's root)"
+            ),
         ),
         (
             "stages:\n  a: {cmd: x, outs: [.git/x]}\n",
@@ -112,13 +124,17 @@ stages:
         ),
         (
             "stages:\n  a: {cmd: x, deps: ['s3://b/k']}\n",
-            "dvc.yaml:2:22: the dependency s3://b/k is not a local path"
-            " (fetch it in a stage of its own, or track it with `dvc import-url`)",
+            (
+                "dvc.yaml:2:22: the dependency s3://b/k is not a local path"
+                " (fetch it in a stage of its own, or track it with `dvc import-url`)"
+            ),
         ),
         (
             "stages:\n  a:\n    matrix: {x: ['1', 1]}\n    cmd: echo ${key}\n  a@1: {cmd: x}\n",
-            "dvc.yaml:5:3: two stages are called a@1"
-            " (the names that foreach and matrix make must differ)",
+            (
+                "dvc.yaml:5:3: two stages are called a@1"
+                " (the names that foreach and matrix make must differ)"
+            ),
         ),
     ],
 )
@@ -136,5 +152,8 @@ def test_mistakes_in_parameter_files_have_their_own_place(tmp_path):
 def test_a_file_that_is_no_dvc_file(tmp_path):
     (tmp_path / "x.dvc").write_text("outs: 3\n")
     assert problems(tmp_path, "stages: {}\n") == [
-        "x.dvc:1:7: x.dvc is not a .dvc file (it needs `outs:`, a list of mappings with `path` and `md5`)"
+        (
+            "x.dvc:1:7: x.dvc is not a .dvc file"
+            " (it needs `outs:`, a list of mappings with `path` and `md5`)"
+        )
     ]
