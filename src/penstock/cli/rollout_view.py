@@ -36,6 +36,10 @@ def lines(
     if not state.phase.ended:
         rows.append(("split", _split(state, seen)))
     rows += [(one.name, _evidence(one)) for one in state.verdicts]
+    if state.compared:
+        share = 100.0 * state.differed / state.compared
+        said = f"{state.differed:,} of {state.compared:,} answers differ ({share:.1f} %)"
+        rows.append(("copies", said))
     rows.append(("now" if not state.phase.ended else "ended", state.words))
     if state.trouble:
         rows.append(("trouble", f"{state.trouble} (it is tried again)"))

@@ -71,6 +71,8 @@ def analyse(
         requests=analysis.requests,
         errors=analysis.errors,
         control_requests=analysis.control_requests,
+        compared=analysis.compared,
+        differed=analysis.differed,
         step_requests=state.step_requests + counted,
         warm=0.0 if analysis.restarted else state.warm,
     )

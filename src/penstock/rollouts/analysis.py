@@ -15,7 +15,7 @@ from penstock.domain.rollout import Rule, RuleKind, Strategy
 from penstock.domain.traffic import Counters
 from penstock.domain.verdict import Evidence, Outcome, Verdict
 from penstock.rollouts.counting import Counting, Tally
-from penstock.rollouts.evidence import METHODS, RuleEvidence
+from penstock.rollouts.evidence import COPIES_SLACK, METHODS, RuleEvidence
 from penstock.rollouts.strategy import PROBATION_STAGES, analysed_steps
 from penstock.stats.sequential import e_value
 
@@ -35,6 +35,7 @@ class Analysis:
     Attributes:
         requests, errors: of the challenger so far.
         control_requests: of the champion so far.
+        compared, differed: copies whose answer was compared with the champion's; those unequal.
         fresh: what the last look saw of the challenger.
         restarted: whether the last look saw that the counting process is a new one.
         rules: evidence per rule.
@@ -55,6 +56,8 @@ class Analysis:
         self.requests: int = int(item.get("requests", 0))
         self.errors: int = int(item.get("errors", 0))
         self.control_requests: int = int(item.get("control_requests", 0))
+        self.compared: int = int(item.get("compared", 0))
+        self.differed: int = int(item.get("differed", 0))
         self.restarted: bool = False
         self.fresh = Tally()
         rules = item.get("rules", {})
@@ -73,6 +76,8 @@ class Analysis:
             "requests": self.requests,
             "errors": self.errors,
             "control_requests": self.control_requests,
+            "compared": self.compared,
+            "differed": self.differed,
             "rules": {one.rule.name: one.to_dict() for one in self.rules},
         }
 
@@ -101,6 +106,8 @@ class Analysis:
         self.requests += challenger.requests
         self.errors += challenger.errors
         self.control_requests += champion.requests
+        self.compared += challenger.compared
+        self.differed += challenger.differed
         for one in self.rules:
             one.add(challenger, champion, stage=stage, real=real, settled=settled)
         return tuple(self._verdict(one) for one in self.rules)
@@ -203,9 +210,18 @@ def _counted(one: RuleEvidence) -> str:
         return f"mean {means[0]} at the challenger, {means[1]} at the champion"
     challenger, champion = f"{x_t:,.0f} of {n_t:,.0f}", f"{x_c:,.0f} of {n_c:,.0f}"
     if one.rule.kind is RuleKind.TAIL:
-        over = f"over {one.limit * 1000:,.3g} ms" if one.limit else "(no limit yet)"
+        over = _limit(one)
         return f"{challenger} {over} at the challenger, {champion} slow at the champion"
     return f"{challenger} at the challenger, {champion} at the champion"
+
+
+def _limit(one: RuleEvidence) -> str:
+    if one.limit is None:
+        return "(no limit yet)"
+    own, copies = one.limit * 1000, one.limit * 1000 * COPIES_SLACK
+    if one.copies >= one.events[1]:
+        return f"over {copies:,.3g} ms"
+    return f"over {own:,.3g} ms" + (f" (copies {copies:,.3g} ms)" if one.copies else "")
 
 
 def _number(value: float) -> str:

@@ -22,7 +22,7 @@ class Tally:
 
     Attributes:
         requests, errors: as in `Counters`.
-        real: requests whose answers reached a client.
+        real, real_errors: the same of requests whose answers reached a client.
         latency: requests per bucket of `LATENCY_BOUNDS`, copies not counted.
         copies: the same of copies.
         predictions: requests per bin of the prediction.
@@ -33,6 +33,7 @@ class Tally:
     requests: int = 0
     errors: int = 0
     real: int = 0
+    real_errors: int = 0
     latency: list[int] = field(default_factory=lambda: [0] * _BUCKETS)
     copies: list[int] = field(default_factory=lambda: [0] * _BUCKETS)
     predictions: dict[str, int] = field(default_factory=dict)
@@ -43,11 +44,13 @@ class Tally:
     def add(self, new: Counters, old: Counters | None) -> None:
         """Add the difference of two cumulative counters; `old` is None for "from zero"."""
         requests = new.requests - (old.requests if old else 0)
+        errors = new.errors - (old.errors if old else 0)
         self.requests += requests
         copy = new.role == "shadow"
         self.real += 0 if copy else requests
+        self.real_errors += 0 if copy else errors
         buckets = self.copies if copy else self.latency
-        self.errors += new.errors - (old.errors if old else 0)
+        self.errors += errors
         self.compared += new.compared - (old.compared if old else 0)
         self.differed += new.differed - (old.differed if old else 0)
         for index, count in enumerate(new.latency):

@@ -35,7 +35,7 @@ _QUANTILE_MEMORY = 1_000
 """Control requests that the champion's quantile looks back on at least ..."""
 _QUANTILE_TICKS = 10
 """... and ticks."""
-_COPIES_SLACK = 4.0
+COPIES_SLACK = 4.0
 """How many times slower than the limit a copy must be to count as slow. Copies come in as fast as
 the champion answers, however slow the shadow is, so they may queue where real requests do not."""
 _PLUG_IN_MEMORY = 5_000
@@ -82,6 +82,7 @@ class RuleEvidence:
         fine_requests: challenger's requests behind `fine`.
         memory: TAIL: the champion's recent latencies; DISTRIBUTION: recent outcomes.
         limit: TAIL: seconds above which the last tick called a challenger's request slow.
+        copies: TAIL: how many of the challenger's requests were copies.
     """
 
     rule: Rule
@@ -93,6 +94,7 @@ class RuleEvidence:
     fine_requests: int = 0
     memory: dict[str, list[float]] = field(default_factory=dict)
     limit: float | None = None
+    copies: int = 0
 
     @classmethod
     def of(cls, rule: Rule) -> RuleEvidence:
@@ -140,8 +142,8 @@ class RuleEvidence:
         harm, fine = _GAINS[self.rule.kind](self, challenger, champion)
         for index, gain in enumerate(harm):
             self.harm[index] += gain
-        if real and champion.requests:
-            self.fine_requests += challenger.requests
+        if real and challenger.real and champion.requests:
+            self.fine_requests += challenger.real
             for index, gain in enumerate(fine):
                 self.fine[index] += gain
 
@@ -181,6 +183,7 @@ def _rate(own: RuleEvidence, challenger: Tally, champion: Tally) -> _Gains:
     ratio = own.rule.max_ratio
     harm = split_gains(x_t, n_t, x_c, n_c, ratio=ratio)
     # Turned round: "the challenger's rate is at least half as much again as tolerated".
+    x_t, n_t = challenger.real_errors, challenger.real
     reverse = split_gains(x_c, n_c, x_t, n_t, ratio=1.0 / (1.5 * ratio))
     ceiling = ceiling_gains(x_t, n_t, own.rule.harmless)
     return harm, ceiling + reverse
@@ -198,14 +201,16 @@ def _tail(own: RuleEvidence, challenger: Tally, champion: Tally) -> _Gains:
     # Buckets are coarse: what lies in the bucket of the limit counts for the challenger when it
     # is accused, and against it when it is acquitted.
     above = bisect_left(LATENCY_BOUNDS, limit)
-    above_copies = bisect_left(LATENCY_BOUNDS, limit * _COPIES_SLACK)
+    above_copies = bisect_left(LATENCY_BOUNDS, limit * COPIES_SLACK)
     below = bisect_right(LATENCY_BOUNDS, limit) - 1
     buckets = [a + b for a, b in zip(champion.latency, champion.copies, strict=True)]
     n_t, n_c = sum(challenger.latency), sum(buckets)
     x_t, x_c = sum(challenger.latency[above + 1 :]), sum(buckets[control + 1 :])
     slow = sum(challenger.latency[below + 1 :])
     acquits = split_gains(x_c, n_c, slow, n_t)
-    x_t, n_t = x_t + sum(challenger.copies[above_copies + 1 :]), n_t + sum(challenger.copies)
+    copies = sum(challenger.copies)
+    own.copies += copies
+    x_t, n_t = x_t + sum(challenger.copies[above_copies + 1 :]), n_t + copies
     own.events = [a + b for a, b in zip(own.events, (x_t, n_t, x_c, n_c), strict=True)]
     return split_gains(x_t, n_t, x_c, n_c), acquits
 

@@ -97,6 +97,7 @@ class RolloutState:
         step_requests: of the challenger in the present step.
         requests, errors: of the challenger since the start.
         control_requests: of the champion since the start.
+        compared, differed: copies whose answer was compared with the champion's; those unequal.
         touched: whether alias and tag may have been moved to the challenger.
         said: whether it has been said that the present step is held for want of evidence.
         pending: the phase that ``ROLLING_BACK`` to the champion ends in, "" outside of it.
@@ -134,6 +135,8 @@ class RolloutState:
     requests: int = 0
     errors: int = 0
     control_requests: int = 0
+    compared: int = 0
+    differed: int = 0
     touched: bool = False
     said: bool = False
     pending: str = ""

@@ -54,6 +54,7 @@ def test_roles_of_a_version_add_up_and_copies_are_not_real():
     real = counters(5, role="challenger", version="2")
     tally = counting.take([copies, real])["2"]
     assert (tally.requests, tally.real) == (15, 5)
+    assert (sum(tally.latency), sum(tally.copies)) == (5, 10)
 
 
 def test_means_and_predictions_are_differences():
