@@ -1,8 +1,9 @@
 """Metrics of the user's own: ``module:function``, called in a process of its own.
 
-The function takes ``(target, predicted)`` or ``(target, predicted, scores)``, arrays of n rows, and
-returns a number, or n numbers whose mean is the metric. With ``low=`` and ``high=`` in the
-condition the latter has a finite-sample interval; anything else has an approximate one.
+The function takes ``(target, predicted)``, arrays of n rows, and ``scores`` where it has a
+parameter of that name; it returns a number, or n numbers whose mean is the metric. With ``low=``
+and ``high=`` in the condition the latter has a finite-sample interval; anything else has an
+approximate one.
 """
 
 from __future__ import annotations
@@ -36,16 +37,17 @@ except (ImportError, AttributeError) as error:
     sys.exit(f"there is no function {sys.argv[2]}:{sys.argv[3]}: {error}")
 with np.load(sys.argv[4], allow_pickle=False) as file:
     data = {name: file[name] for name in file.files}
-columns = [data["target"], data["predicted"]] + ([data["scores"]] if "scores" in data else [])
+columns, options = [data["target"], data["predicted"]], json.loads(sys.argv[6])
 try:
-    most = len(inspect.signature(function).parameters)
+    wanted = inspect.signature(function).parameters
 except ValueError:
-    most = 2
-columns = columns[: max(2, most - len(json.loads(sys.argv[6])))]
+    wanted = {}
+scores = data.get("scores") if "scores" in wanted else None
 found = []
 for index in range(int(data["sets"])):
     rows = data[f"rows{index}"]
-    told = function(*(column[rows] for column in columns), **json.loads(sys.argv[6]))
+    extra = {} if scores is None else {"scores": scores[rows]}
+    told = function(*(column[rows] for column in columns), **extra, **options)
     found.append(np.asarray(told, float))
 np.savez(sys.argv[5], **{f"found{index}": one for index, one in enumerate(found)})
 """

@@ -263,7 +263,9 @@ def _verdict(
         },
     )
     answer = decide(low, high, clause.comparison, clause.threshold, clause.tolerance, spec.mode)
-    if answer is Answer.BROKEN or surely_broken:
+    if not math.isfinite(estimate.value):
+        answer = Answer.UNKNOWN  # nothing was seen: that never counts as a pass
+    elif surely_broken:
         answer = Answer.BROKEN
     yes = passes(answer, spec.mode)
     needs = None

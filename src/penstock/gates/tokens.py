@@ -174,5 +174,7 @@ def suggest(word: str, names: Iterable[str]) -> str:
     >>> suggest("acuracy", ["accuracy", "recall"])
     "did you mean 'accuracy'?"
     """
-    close = difflib.get_close_matches(word, list(names), 1, 0.6)
+    known = list(names)
+    close = [one for one in known if one.lower() == word.lower()]
+    close = close or difflib.get_close_matches(word, known, 1, 0.6)
     return f"did you mean {close[0]!r}?" if close else ""

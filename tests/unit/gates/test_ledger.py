@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from penstock.domain.event import EventType
+from penstock.errors import ConfigError
+from penstock.gates import ConditionSpec, GateSpec, Ledger, judge
+from penstock.gates.sketch import Sketch
+from penstock.journal import Journal
+
+
+@pytest.fixture
+def ask(tmp_path, flights):
+    """Judge a candidate of its own on a file, with a journal that is opened anew each time."""
+    found = flights(2000)
+    found.frame.to_parquet(tmp_path / "test.parquet")
+
+    def judged(seed, file="test.parquet", noise=0.2, condition="n > 0.6 +/- 0.05", **spec):
+        with Journal(tmp_path / "journal.db") as journal:
+            return judge(
+                GateSpec((ConditionSpec(condition),), **spec),
+                candidate=found.model(noise, seed),
+                champion=None,
+                data=tmp_path / file,
+                target="late",
+                ledger=Ledger(journal),
+                candidate_id=f"run-{seed}",
+            )
+
+    judged.folder, judged.frame = tmp_path, found.frame
+    return judged
+
+
+def test_each_candidate_is_one_use_and_a_repetition_is_none(ask):
+    assert "judged 1 of 32" in ask(1)[0].words
+    assert "judged 2 of 32" in ask(2)[0].words
+    assert "judged 2 of 32" in ask(1)[0].words
+    assert ask(1) == ask(1)
+
+
+@pytest.mark.parametrize("disguise", ["renamed", "csv", "shuffled", "columns", "a few rows less"])
+def test_a_test_set_is_known_again_by_its_content(ask, disguise):
+    ask(1)
+    frame = ask.frame
+    if disguise == "csv":
+        frame.to_csv(ask.folder / "other.csv", index=False)
+    changed = {
+        "shuffled": frame.sample(frac=1, random_state=0),
+        "columns": frame[list(frame.columns)[::-1]],
+        "a few rows less": frame[:-150],
+    }.get(disguise, frame)
+    changed.to_parquet(ask.folder / "other.parquet")
+    if disguise == "a few rows less":
+        with Journal(ask.folder / "journal.db") as journal:
+            other = Sketch.of(ask.folder / "other.parquet")
+            account = Ledger(journal).begin(ask.folder / "x", other, "run-2", "answers")
+        assert len(account.uses) == 2
+        return
+    name = "other.csv" if disguise == "csv" else "other.parquet"
+    if disguise == "shuffled":
+        with Journal(ask.folder / "journal.db") as journal:
+            same = Sketch.of(ask.folder / name)
+            assert Ledger(journal).accounts()[0].digest == same.digest
+        return
+    assert "judged 2 of 32" in ask(2, file=name)[0].words
+
+
+def test_other_rows_are_another_test_set(ask, flights):
+    ask(1)
+    flights(2000, seed=99).frame.assign(row=lambda f: f["row"] + 10_000).to_parquet(
+        ask.folder / "fresh.parquet"
+    )
+    assert "judged 1 of 32" in ask(2, file="fresh.parquet")[0].words
+
+
+def test_a_spent_test_set_stops_and_asks_for_fresh_rows(ask):
+    for seed in range(3):
+        assert not ask(seed, steps=3)[0].stops
+    refused = ask(3, steps=3)[0]
+    assert refused.stops
+    assert "fresh rows" in refused.hint
+    assert not ask(1, steps=3)[0].stops  # what it has said before may be said again
+
+
+def test_a_test_set_is_retired_after_its_first_pass(ask):
+    assert not ask(1, condition="n > 0.99 +/- 0.05", adaptivity="firstChange")[0].stops
+    assert not ask(2, adaptivity="firstChange")[0].stops
+    refused = ask(3, adaptivity="firstChange")[0]
+    assert refused.stops
+    assert "retired" in refused.words
+
+
+def test_a_judgement_that_was_killed_counts_as_a_pass(ask):
+    with Journal(ask.folder / "journal.db") as journal:
+        sketch = Sketch.of(ask.folder / "test.parquet")
+        Ledger(journal).begin(ask.folder / "test.parquet", sketch, "killed", "digest")
+    assert ask(1, adaptivity="firstChange")[0].stops
+
+
+def test_uses_are_events(ask):
+    ask(1)
+    with Journal(ask.folder / "journal.db") as journal:
+        (event,) = journal.events(type=EventType.TESTSET_USED)
+        (account,) = Ledger(journal).accounts()
+    assert event.subject == account.digest
+    assert account.uses[0].candidate == "run-1"
+    assert account.uses[0].passed
+
+
+def test_unknown_adaptivity_is_told(ask):
+    with pytest.raises(ConfigError, match="unknown adaptivity 'sometimes'"):
+        ask(1, adaptivity="sometimes")
+
+
+def test_sketches_do_not_depend_on_types_of_whole_numbers():
+    one = pd.DataFrame({"a": np.arange(50), "b": list("xyzuv") * 10})
+    other = pd.DataFrame({"b": pd.Categorical(one["b"]), "a": one["a"].astype("float32")})
+    assert Sketch.of(one).digest == Sketch.of(other).digest
