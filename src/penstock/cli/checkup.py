@@ -39,5 +39,6 @@ EXAMINATIONS: tuple[Callable[[Patient], Iterator[Finding]], ...] = (
     machine.remote,
     machine.registry,
     machine.gateway,
+    machine.agreement,
     maturity,
 )

@@ -138,9 +138,12 @@ def _server(address: str) -> Finding:
 def remote(patient: Patient) -> Iterator[Finding]:
     """Look for a DVC remote."""
     from penstock.artifacts import DvcConfig
+    from penstock.artifacts.remotes import open_remote
 
     try:
         config = DvcConfig.load(patient.root)
+        if config.default_remote:
+            open_remote(config)  # finds what its kind needs; it does not connect
     except PenstockError as error:
         yield from from_error("remote", error)
         return
@@ -171,3 +174,24 @@ def environment(patient: Patient) -> Iterator[Finding]:
             return
     hint = "`uv lock`, or `uv pip compile pyproject.toml -o requirements.txt`"
     yield Finding("environment", WARN, "nothing locks the versions of its packages", hint)
+
+
+def agreement(patient: Patient) -> Iterator[Finding]:
+    """Ask journal, registry and gateway whether they tell the same story."""
+    path = patient.root / ".penstock" / "journal.db"
+    if patient.settings is None or not path.is_file():
+        return
+    from penstock.assembly import Project
+    from penstock.journal import Journal
+    from penstock.overview import status
+
+    try:
+        with Project(patient.root, patient.settings, Journal(path)) as project:
+            warnings = status(project)["warnings"]
+    except PenstockError as error:
+        yield from from_error("state", error)
+        return
+    for one in warnings:
+        yield Finding("state", WARN, one["message"], one["hint"])
+    if not warnings:
+        yield Finding("state", OK, "journal, registry and gateway agree")

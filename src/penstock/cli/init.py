@@ -104,7 +104,9 @@ def _pipeline(project: Path) -> Pipeline:
             hint="make it one: `git init && git add . && git commit -m 'First commit'`",
         )
     if not (project / "dvc.yaml").is_file():
-        raise StateError(f"no dvc.yaml in {project}", code="init.no-dvc-yaml", hint=_EXAMPLE)
+        below = sorted(path.parent.name for path in project.glob("*/dvc.yaml"))
+        hint = f"there is one in {below[0]}: `penstock init -C {below[0]}`" if below else _EXAMPLE
+        raise StateError(f"no dvc.yaml in {project}", code="init.no-dvc-yaml", hint=hint)
     from penstock.pipeline import load
 
     return load(project)
