@@ -168,11 +168,11 @@ class RolloutState:
 
     @classmethod
     def from_dict(cls, item: dict[str, Any]) -> RolloutState:
-        """Read what `to_dict` wrote."""
+        """Read what `to_dict` wrote, also another release's: what it does not know it leaves."""
         champion = item["champion"]
         return cls(
             **{
-                **item,
+                **{name: value for name, value in item.items() if name in cls.__slots__},
                 "strategy": Strategy.from_dict(item["strategy"]),
                 "champion": Bundle.from_dict(champion) if champion else None,
                 "challenger": Bundle.from_dict(item["challenger"]),

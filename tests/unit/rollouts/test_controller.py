@@ -477,6 +477,7 @@ def test_state_survives_json(world):
     world.until(id, lambda state: state.weight == 25.0)
     state = world.controller.state(id)
     assert RolloutState.from_dict(state.to_dict()) == state
+    assert RolloutState.from_dict({**state.to_dict(), "of a later release": 1}) == state
     assert len(state.looks) > 5
     with pytest.raises(StateError, match="no rollout nowhere"):
         world.controller.state("nowhere")
