@@ -66,15 +66,15 @@ class Project:
         self.git("commit", "--quiet", "--message", message)
         return self.git("rev-parse", "HEAD").strip()
 
-    def add_months(self, months: Sequence[str]) -> int:
-        """Put months of flights under DVC and return how many flights they have."""
+    def add_months(self, months: Sequence[str], *more: str) -> int:
+        """Put months of flights (and more files) under DVC; return how many flights there are."""
         from penstock.demo import data
 
         paths = [f"data/flights/{month}.parquet" for month in months]
         count = 0
         for month, path in zip(months, paths, strict=True):
             count += data.write_month(month, self.root / path, share=self.share)
-        self.dvc("add", "--quiet", *paths)
+        self.dvc("add", "--quiet", *paths, *more)
         return count
 
     def declare_month(self, month: str) -> None:
@@ -120,7 +120,6 @@ def create(root: Path, *, fast: bool = False, port: int = 8080) -> Project:
     project.git("config", "user.email", _AUTHOR[1])
     project.git("config", "commit.gpgsign", "false")
     project.dvc("init", "--quiet")
-    project.dvc("config", "core.analytics", "false")
     _add_first_data(project)
     project.commit("Predict late arrivals from January to March")
     return project
@@ -130,8 +129,7 @@ def _add_first_data(project: Project) -> None:
     from penstock.demo import data
 
     data.write_weather(project.root / "data/weather.csv")
-    project.dvc("add", "--quiet", "data/weather.csv")
-    project.add_months(FIRST_MONTHS)
+    project.add_months(FIRST_MONTHS, "data/weather.csv")
 
 
 def edit(path: Path, old: str, new: str) -> None:

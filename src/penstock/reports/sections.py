@@ -127,8 +127,12 @@ def quality(story: Story) -> str:
 
 def comparison(story: Story) -> str:
     """Return the numbers behind the gates as a table."""
-    numbers = [e for one in story.verdicts for e in one.evidence if e.value is not None]
-    rows = [_measured(e) for e in numbers]
+    rows = [
+        _measured(e)
+        for one in story.verdicts
+        for e in one.evidence
+        if e.value is not None and (one.kind == "condition" or e.low is not None)
+    ]
     head = ("Measured by the gates", "Value", "Interval", "Asked for", "Rows", "Method")
     return table(head, rows, numbers="bcde")
 
@@ -167,7 +171,7 @@ def rollout(story: Story) -> str:
         ]
         for one in (Verdict.from_dict(item) for item in found.get("verdicts") or ())
     ]
-    drawn = timeline(found)
+    drawn = timeline(found, story.events)
     return section(
         "Live traffic",
         lead + sentence(said),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+from penstock.domain.event import Event, EventType
 from penstock.domain.rollout import RolloutPhase
 from penstock.reports.svg import Scale, axes, line, path, picture, tag, ticks, words
 from penstock.reports.words import number
@@ -19,62 +21,93 @@ _LOWEST = -0.6
 """Evidence for the challenger is cut here: how good it looks matters less than how bad."""
 
 
-def timeline(rollout: Mapping[str, Any]) -> str:
-    """Draw the looks of a rollout over time; nothing when there are fewer than two."""
-    looks = list(rollout.get("looks") or ())
-    looks = _first_of_probation(looks)
-    if len(looks) < 2:
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A moment at which the weight changed: seconds, percent, and what it is called."""
+
+    time: float
+    weight: float
+    name: str
+
+
+def timeline(rollout: Mapping[str, Any], events: Sequence[Event] = ()) -> str:
+    """Draw a rollout over time; nothing when it was not looked at twice.
+
+    Args:
+        rollout: its record. Its looks may be thinned out; turns are taken from the events.
+        events: of the journal, at least the rollout's.
+    """
+    mine = [one for one in events if one.subject == rollout.get("id")]
+    looks = [one for one in rollout.get("looks") or () if one["phase"] != RolloutPhase.STARTING]
+    course = _from_events(mine) or _from_looks(looks)
+    if len(looks) < 2 or not course:
         return ""
-    start = float(rollout.get("started") or looks[0]["time"])
+    start, end = min(course[0].time, float(looks[0]["time"])), _end(looks, course)
+    # One look later than the end: what is beyond it is drawn to the edge.
+    shown = [k for k, one in enumerate(looks) if float(one["time"]) <= end]
+    looks = looks[: len(shown) + 1]
     times = [float(one["time"]) - start for one in looks]
-    x = Scale(min(0.0, times[0]), max(times[-1], times[0] + 0.1), _LEFT, _RIGHT)
-    parts = [_weights(looks, times, x), _evidence(looks, times, x), _requests(looks, times, x)]
+    course = [replace(one, time=one.time - start) for one in course]
+    x = Scale(0.0, max(end - start, 0.1), _LEFT, _RIGHT)
+    parts = [_weights(course, x), _evidence(looks, times, x), _requests(looks, times, x)]
     return picture(_WIDTH, _HEIGHT, "canary timeline", parts, "timeline")
 
 
-def _first_of_probation(looks: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Keep a fifth of the time at most for the probation, which is long and seldom eventful."""
-    late = [k for k, one in enumerate(looks) if one["phase"] == RolloutPhase.PROBATION]
-    first = late[0] if late else 0
-    if not first:
-        return list(looks)
-    begin, turn = float(looks[0]["time"]), float(looks[first]["time"])
-    latest = turn + max((turn - begin) * 0.25, 1.0)
-    # A return during the probation is what the page is about: then everything is shown.
-    calm = looks[-1]["phase"] in (RolloutPhase.PROBATION, RolloutPhase.PROMOTED)
-    return [one for one in looks if not calm or float(one["time"]) <= latest]
+def _from_events(events: Sequence[Event]) -> list[Turn]:
+    turns = []
+    for one in events:
+        weight = one.data.get("weight")
+        if one.type is EventType.ROLLOUT_STEPPED and weight is not None:
+            name = f"{float(weight):g} %" if weight else "shadow"
+            turns.append(Turn(one.time, float(weight), name))
+        elif one.type in (EventType.ROLLOUT_ROLLED_BACK, EventType.ROLLOUT_ABORTED):
+            turns.append(Turn(one.time, 0.0, "rolled back"))
+    return turns
 
 
-def _weights(looks: Sequence[Mapping[str, Any]], times: Sequence[float], x: Scale) -> str:
+def _from_looks(looks: Sequence[Mapping[str, Any]]) -> list[Turn]:
+    turns: list[Turn] = []
+    for one in looks:
+        weight = float(one["weight"])
+        name = f"{weight:g} %" if weight else "shadow"
+        if one["phase"] in (RolloutPhase.ROLLED_BACK, RolloutPhase.ROLLING_BACK):
+            name = "rolled back"
+        if not turns or turns[-1].name != name:
+            turns.append(Turn(float(one["time"]), weight, name))
+    return turns
+
+
+def _end(looks: Sequence[Mapping[str, Any]], course: Sequence[Turn]) -> float:
+    """Return the time at which the picture ends: not long after a calm probation has begun.
+
+    A return during the probation is what the picture is about: then everything is shown.
+    """
+    last = float(looks[-1]["time"])
+    late = [float(one["time"]) for one in looks if one["phase"] == RolloutPhase.PROBATION]
+    if not late or course[-1].name == "rolled back":
+        return max(last, course[-1].time)
+    begin, turn = course[0].time, max(course[-1].time, course[0].time)
+    return min(last, turn + max((turn - begin) * 0.3, 1.0))
+
+
+def _weights(course: Sequence[Turn], x: Scale) -> str:
     top, bottom = _WEIGHT
     y = Scale(0, 100, bottom, top)
     frame = axes(x, y, y_label="traffic of the challenger, %", y_ticks=(0, 50, 100))
-    points = [(x(times[0]), y(0))]
-    for index, one in enumerate(looks):
-        level = y(float(one["weight"]))
-        points.append((x(times[index]), points[-1][1]))
-        points.append((x(times[index]), level))
-    area = path([*points, (points[-1][0], y(0))], "area", close=True)
-    return frame + area + path(points, "step") + _names(looks, times, x, y)
-
-
-def _names(looks: Sequence[Mapping[str, Any]], times: Sequence[float], x: Scale, y: Scale) -> str:
-    """Name each weight where it begins."""
-    parts, last, free = [], "", -1e9
-    for one, when in zip(looks, times, strict=True):
-        weight = float(one["weight"])
-        stepping = one["phase"] in (RolloutPhase.STEPPING, RolloutPhase.PAUSED)
-        name = "shadow" if stepping and not weight else f"{weight:g} %" if weight else ""
-        if one["phase"] in (RolloutPhase.ROLLED_BACK, RolloutPhase.ROLLING_BACK):
-            name = "rolled back"
-        if name and name != last and (x(when) > free or name == "rolled back"):
-            place = y(weight) - 6 if weight < 60 else y(weight) + 14
-            late = x(when) + 5 + 7.0 * len(name) > _RIGHT
-            at, anchor = (_RIGHT, "end") if late else (x(when) + 5, "start")
-            parts.append(words(at, place, name, "name", anchor))
-            free = x(when) + 7.0 * len(name)
-        last = name or last
-    return "".join(parts)
+    points, names, free = [(x(course[0].time), y(0))], [], -1e9
+    for one in course:
+        at = x(one.time)
+        points += [(at, points[-1][1]), (at, y(one.weight))]
+        wide = 7.0 * len(one.name)
+        late = at + 5 + wide > _RIGHT
+        place = y(one.weight) - 6 if one.weight < 60 else y(one.weight) + 14
+        if at > free or late:
+            where, anchor = (_RIGHT, "end") if late else (at + 5, "start")
+            names.append(words(where, place, one.name, "name", anchor))
+            free = at + wide
+    points.append((_RIGHT, points[-1][1]))
+    area = path([*points, (_RIGHT, y(0))], "area", close=True)
+    return frame + area + path(points, "step") + "".join(names)
 
 
 def _evidence(looks: Sequence[Mapping[str, Any]], times: Sequence[float], x: Scale) -> str:
@@ -127,7 +160,7 @@ def _requests(looks: Sequence[Mapping[str, Any]], times: Sequence[float], x: Sca
     frame = axes(
         x,
         y,
-        x_label="seconds since the rollout began",
+        x_label="seconds since the challenger was ready",
         y_label="requests of the challenger so far",
         x_ticks=seconds,
         y_ticks=marks,

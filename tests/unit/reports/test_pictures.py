@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.domain.artifact import Artifact
+from penstock.domain.event import Event, EventType
 from penstock.domain.run import StageOutcome, StageRun
 from penstock.domain.verdict import Evidence, Outcome
 from penstock.reports.curves import calibration, confusion, residuals, roc
@@ -128,11 +129,25 @@ def test_a_timeline_names_the_steps_and_marks_the_alarm():
     assert drawn.count('class="alarm"') == 1
 
 
+def test_turns_are_taken_from_the_events_when_looks_are_thinned_out():
+    looks = [look(1, 0.0), look(9, 100.0)]
+    steps = [(1, 0.0), (3, 5.0), (5, 25.0), (7, 100.0)]
+    events = [
+        Event(EventType.ROLLOUT_STEPPED, "r", {"weight": weight}, time=time)
+        for time, weight in steps
+    ]
+    other = Event(EventType.ROLLOUT_STEPPED, "another", {"weight": 77.0}, time=4)
+    drawn = timeline({"id": "r", "looks": looks}, [*events, other])
+    for name in ("shadow", "5 %", "25 %", "100 %"):
+        assert f">{name}<" in drawn, name
+    assert "77 %" not in drawn
+
+
 def test_a_long_probation_does_not_squeeze_the_rollout():
     looks = [look(k, 5.0) for k in range(10)] + [
         look(k, 100.0, "probation") for k in range(10, 900)
     ]
-    assert ">10<" in timeline({"started": 0.0, "looks": looks})
+    assert ">8<" in timeline({"started": 0.0, "looks": looks})
     assert ">800<" not in timeline({"started": 0.0, "looks": looks})
 
 
