@@ -12,6 +12,7 @@ from penstock.cli.main import COMMANDS, cli
 from penstock.cli.reference import pages
 from penstock.config.grammar import Section
 from penstock.config.problems import keys_of
+from penstock.domain.event import EventType
 from penstock.errors import ExitCode
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -83,6 +84,12 @@ def test_every_exit_code_is_described():
     page = (REFERENCE / "exit-codes.md").read_text(encoding="utf-8")
     for code in ExitCode:
         assert f"| {int(code)} | `{code.name}` |" in page
+
+
+def test_every_event_is_described():
+    page = (REFERENCE / "events.md").read_text(encoding="utf-8")
+    for event in EventType:
+        assert re.search(rf"^\| `{re.escape(event.value)}` \| \S", page, re.MULTILINE), event
 
 
 def test_every_group_of_extensions_is_described():

@@ -43,12 +43,14 @@ def reference(check: bool, docs: Path) -> None:
 
 def pages(docs: Path) -> dict[Path, str]:
     """Return every generated page as it should be."""
+    from penstock.cli.errorlist import error_table
     from penstock.config import json_schema
 
     schema = json_schema()
     found = {
         docs / "penstock.schema.json": json.dumps(schema, indent=2, ensure_ascii=False) + "\n",
         docs / "exit-codes.md": _below(docs / "exit-codes.md", exit_codes()),
+        docs / "errors.md": _below(docs / "errors.md", error_table()),
         docs / "configuration.md": _below(docs / "configuration.md", configuration(schema)),
         docs / "commands" / "README.md": command_index(),
     }
