@@ -67,6 +67,7 @@ def minimum_functionality(
     __tracebackhide__ = True
     if expected is None and isinstance(cases, Rows):
         expected = cases.labels.to_numpy()
+    _refuse_none(cases)
     answers = model.predict(cases)
     wanted = np.broadcast_to(np.asarray(expected), answers.shape)
     if answers.dtype.kind == "f" and wanted.dtype.kind in "iuf":
@@ -148,7 +149,15 @@ def directional(
     return _judge(f"scores go {expect}", follows, at_least, _moves(before, after, ~follows))
 
 
+def _refuse_none(rows: Asked) -> None:
+    __tracebackhide__ = True
+    if len(rows) == 0:
+        raise AssertionError("no rows to ask: nothing shows how the model behaves")
+
+
 def _pair(rows: Asked, change: Change) -> tuple[pd.DataFrame, pd.DataFrame]:
+    __tracebackhide__ = True
+    _refuse_none(rows)
     if isinstance(rows, Rows):
         before = rows.inputs
     elif isinstance(rows, pd.DataFrame):
@@ -172,8 +181,6 @@ def _judge(what: str, good: NDArray[np.bool_], at_least: float, shown: Sequence[
     __tracebackhide__ = True
     n, held = len(good), int(np.count_nonzero(good))
     words = f"{held} of {n} {what}"
-    if n == 0:
-        raise AssertionError(f"no rows to ask: nothing shows that {what}")
     if held < n:
         words += f" ({held / n:.1%}, wanted {at_least:.1%}); {'; '.join(shown)}"
     if held < at_least * n - 1e-9:
