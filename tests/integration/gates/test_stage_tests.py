@@ -14,8 +14,8 @@ from penstock.gates.junit import read_junit
 def project(tmp_path):
     files = {
         "dvc.yaml": (
-            "stages:\n  prepare:\n    cmd: python src/prepare.py\n    deps: [src/prepare.py, raw.csv]\n"
-            "    params: [width]\n    outs: [clean.csv]\n"
+            "stages:\n  prepare:\n    cmd: python src/prepare.py\n"
+            "    deps: [src/prepare.py, raw.csv]\n    params: [width]\n    outs: [clean.csv]\n"
         ),
         "params.yaml": "width: 3\nunused: 1\n",
         "raw.csv": "a\n1\n",
@@ -38,7 +38,9 @@ def project(tmp_path):
             "class TestMore:\n    def test_words(self):\n        assert 'a' in 'bcd'\n\n"
             "def test_good():\n    pass\n"
         ),
-        "tests/test_skips.py": "import pytest\n\ndef test_one():\n    pytest.skip('no champion yet')\n",
+        "tests/test_skips.py": (
+            "import pytest\n\ndef test_one():\n    pytest.skip('no champion yet')\n"
+        ),
         "tests/test_nothing.py": "x = 1\n",
         "tests/test_import.py": "import no_such_module\n",
         "tests/test_ends.py": "import os\n\ndef test_ends():\n    os._exit(7)\n",
@@ -76,12 +78,9 @@ def test_passed_is_remembered_until_something_it_depends_on_changes(project):
     assert again.outcome is Outcome.PASSED
     assert read_junit(report).passed == 2
 
-    for name, text in {
-        "src/other.py": "y = 1\n",
-        "clean.csv": "new\n",
-        "params.yaml": "width: 3\n",
-    }.items():
-        (project / name).write_text(text)
+    (project / "src/other.py").write_text("y = 1\n")
+    (project / "clean.csv").write_text("new\n")
+    (project / "params.yaml").write_text("width: 3\n")
     assert remembered(verdict(project, target)[0])
 
     (project / "src/words.py").write_text("def double(x):\n    return x + x\n")
