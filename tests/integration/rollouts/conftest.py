@@ -271,3 +271,9 @@ def load(stack):
     with Load(stack.port) as one:
         stack.wait_for(lambda: any(answer.status == 200 for answer in one.answers))
         yield one
+
+
+@pytest.fixture
+def write():
+    """The function that writes a model."""
+    return write_model

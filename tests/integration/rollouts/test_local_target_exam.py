@@ -1,0 +1,33 @@
+"""The local target, with a real gateway and real workers, takes the exam of targets."""
+
+import socket
+import sys
+
+import pytest
+
+from penstock.domain.version import Bundle
+from penstock.gateway import GatewayClient, GatewayOptions, start_gateway
+from penstock.rollouts import LocalTarget
+from penstock.testing.targets import TargetExam
+
+pytestmark = [pytest.mark.timeout(280), pytest.mark.xdist_group("live-rollouts")]
+
+
+class TestLocalTarget(TargetExam):
+    @pytest.fixture
+    def target(self, tmp_path):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            options = GatewayOptions(port=free.getsockname()[1])
+        state = tmp_path / "serve"
+        made = LocalTarget(GatewayClient(state), lambda: start_gateway(state, options))
+        yield made
+        made.stop()
+
+    @pytest.fixture
+    def bundles(self, tmp_path, write):
+        made = []
+        for version in ("1", "2", "3"):
+            write(tmp_path / version, breaks=version == "3")
+            made.append(Bundle("model", version, str(tmp_path / version), sys.executable))
+        return tuple(made)
