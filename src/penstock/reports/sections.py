@@ -79,8 +79,20 @@ def gates(story: Story) -> str:
         " Bars are confidence intervals; the dashed line is what the gate asks for, and the tinted "
         "side is where the interval has to be."
     )
-    ordered = sorted(story.verdicts, key=lambda one: not one.stops)
-    return section("Gates", lead, *[_gate(one) for one in ordered])
+    large = [one for one in story.verdicts if one.stops or any(map(drawable, one.evidence))]
+    small = [
+        [
+            pill(one.outcome),
+            f"<b>{text(one.name)}</b>",
+            f'<span class="quiet">{text(one.words)}</span>',
+        ]
+        for one in story.verdicts
+        if one not in large
+    ]
+    ordered = sorted(large, key=lambda one: not one.stops)
+    return section(
+        "Gates", lead, *[_gate(one) for one in ordered], table(("Also asked", "", ""), small)
+    )
 
 
 def _gate(one: Verdict) -> str:

@@ -121,9 +121,11 @@ def plural(count: int, noun: str, many: str = "") -> str:
 def sentence(said: str) -> str:
     """Return words as a sentence.
 
-    >>> sentence("errors: 3 of 9"), sentence("")
-    ('Errors: 3 of 9.', '')
+    >>> sentence("errors: 3 of 9"), sentence("candidate.f1 is low."), sentence("")
+    ('Errors: 3 of 9.', 'candidate.f1 is low.', '')
     """
-    if not said:
+    if not said.strip():
         return ""
-    return said[:1].upper() + said[1:] + ("" if said.endswith((".", "!", "?")) else ".")
+    named = any(letter in said.split(maxsplit=1)[0][:-1] for letter in "._(")
+    first = said[0] if named else said[0].upper()
+    return first + said[1:] + ("" if said.endswith((".", "!", "?")) else ".")
