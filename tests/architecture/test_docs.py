@@ -8,6 +8,7 @@ import click
 import pytest
 
 from penstock import plugins
+from penstock.cli.errorlist import error_table
 from penstock.cli.main import COMMANDS, cli
 from penstock.cli.reference import pages
 from penstock.config.grammar import Section
@@ -33,10 +34,17 @@ def test_generated_pages_are_up_to_date():
     old = [
         name(path)
         for path, text in found.items()
-        if path.exists() and path.read_text(encoding="utf-8") != text
+        if path.exists() and path.name != "errors.md" and path.read_text(encoding="utf-8") != text
     ]
     assert not missing
     assert not old, "renew them: python -m penstock.cli.reference"
+
+
+def test_every_error_has_a_row():
+    page = (REFERENCE / "errors.md").read_text(encoding="utf-8")
+    codes = re.findall(r"^\| `(\S+)` \|", error_table(), re.MULTILINE)
+    assert len(codes) > 100
+    assert [code for code in codes if f"| `{code}` |" not in page] == []
 
 
 def test_every_command_has_a_page_and_help_with_an_example():
