@@ -14,11 +14,14 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from penstock.artifacts.stamps import Stamp
 
-_VERSION = 1
+_VERSION = 2
+_CHUNK = 100
+_FILES = "SELECT path, size, mtime, inode, ctime, md5 FROM files WHERE path IN ({})"
+_OBJECTS = "SELECT md5, size, mtime, inode, ctime FROM objects WHERE md5 IN ({})"
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS files (
   path TEXT PRIMARY KEY, size INTEGER, mtime INTEGER, inode INTEGER, ctime INTEGER, md5 BLOB
@@ -29,6 +32,7 @@ CREATE TABLE IF NOT EXISTS objects (
 CREATE TABLE IF NOT EXISTS trees (
   path TEXT PRIMARY KEY, signature BLOB, digest TEXT, size INTEGER, nfiles INTEGER
 );
+CREATE TABLE IF NOT EXISTS complete (digest TEXT PRIMARY KEY, cache BLOB);
 CREATE TABLE IF NOT EXISTS listings (path TEXT PRIMARY KEY, stamps BLOB, names BLOB, md5 BLOB);
 PRAGMA user_version = {_VERSION};
 """
@@ -74,14 +78,16 @@ class HashIndex:
 
     def files(self, wanted: Sequence[tuple[str, Stamp]]) -> list[str | None]:
         """Return the md5 of each file, or None where it was not hashed in this state."""
-        found: list[str | None] = []
+        rows: dict[str, tuple[Any, ...]] = {}
         with self._guarded():
-            for path, stamp in wanted:
-                row = self._connection.execute(
-                    "SELECT size, mtime, inode, ctime, md5 FROM files WHERE path = ?", (path,)
-                ).fetchone()
-                found.append(row[4].hex() if row is not None and row[:4] == stamp else None)
-        return found + [None] * (len(wanted) - len(found))
+            for chunk in _chunks([path for path, _ in wanted]):
+                for row in self._connection.execute(_FILES.format(_marks(chunk)), chunk):
+                    rows[row[0]] = row
+        found: list[str | None] = []
+        for path, stamp in wanted:
+            known = rows.get(path)
+            found.append(known[5].hex() if known is not None and known[1:5] == stamp else None)
+        return found
 
     def put_files(self, rows: Iterable[tuple[str, Stamp, str]]) -> None:
         """Remember the md5 of files."""
@@ -93,14 +99,12 @@ class HashIndex:
 
     def objects(self, wanted: Sequence[tuple[str, Stamp]]) -> list[bool]:
         """Return, for each object of the cache, whether it was verified in this state."""
-        found: list[bool] = []
+        rows: dict[str, tuple[int, ...]] = {}
         with self._guarded():
-            for md5, stamp in wanted:
-                row = self._connection.execute(
-                    "SELECT size, mtime, inode, ctime FROM objects WHERE md5 = ?", (md5,)
-                ).fetchone()
-                found.append(row == stamp)
-        return found + [False] * (len(wanted) - len(found))
+            for chunk in _chunks([md5 for md5, _ in wanted]):
+                for md5, *stamp in self._connection.execute(_OBJECTS.format(_marks(chunk)), chunk):
+                    rows[md5] = tuple(stamp)
+        return [rows.get(md5) == stamp for md5, stamp in wanted]
 
     def put_objects(self, rows: Iterable[tuple[str, Stamp]]) -> None:
         """Remember that objects were verified."""
@@ -108,6 +112,22 @@ class HashIndex:
             self._connection.executemany(
                 "INSERT OR REPLACE INTO objects VALUES (?,?,?,?,?)",
                 ((md5, *stamp) for md5, stamp in rows),
+            )
+
+    def is_complete(self, digest: str, cache: bytes) -> bool:
+        """Whether all objects of a directory were seen in a cache that looks the same now."""
+        row = None
+        with self._guarded():
+            row = self._connection.execute(
+                "SELECT cache FROM complete WHERE digest = ?", (digest,)
+            ).fetchone()
+        return row is not None and row[0] == cache
+
+    def put_complete(self, digest: str, cache: bytes) -> None:
+        """Remember that all objects of a directory were seen; `cache` is how it looked."""
+        with self._guarded(), self._connection:
+            self._connection.execute(
+                "INSERT OR REPLACE INTO complete VALUES (?,?)", (digest, cache)
             )
 
     def tree(self, path: str) -> TreeRow | None:
@@ -157,6 +177,19 @@ class HashIndex:
         """One thread at a time; a damaged or locked database costs time, never an error."""
         with self._lock, contextlib.suppress(sqlite3.Error):
             yield
+
+
+def _chunks(keys: Sequence[str]) -> Iterator[list[str]]:
+    """Cut keys into pieces of a few sizes, so that statements are prepared once."""
+    at = 0
+    while at < len(keys):
+        length = _CHUNK if len(keys) - at >= _CHUNK else 1
+        yield list(keys[at : at + length])
+        at += length
+
+
+def _marks(chunk: Sequence[str]) -> str:
+    return ",".join("?" * len(chunk))
 
 
 def _connect(path: Path) -> sqlite3.Connection:

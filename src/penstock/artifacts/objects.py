@@ -92,6 +92,23 @@ class Objects:
         self._index.put_objects(good)
         return damaged
 
+    def outline(self) -> bytes | None:
+        """Return a digest of the cache's directories, which changes when an object comes or goes.
+
+        Returns:
+            None when something could come or go unseen: within a tick of the clock.
+        """
+        found: list[tuple[str, int, int]] = []
+        now = time.time_ns()
+        with contextlib.suppress(OSError), os.scandir(self._root) as entries:
+            for entry in entries:
+                stamp = Stamp.of(entry.stat())
+                # A directory has many links, so that its ctime is not in the stamp.
+                if not stamp.settled(now):
+                    return None
+                found.append((entry.name, stamp.mtime, stamp.inode))
+        return hashlib.blake2b(repr(sorted(found)).encode(), digest_size=20).digest()
+
     def set_aside(self, md5: str) -> None:
         """Move an object out of the cache, so that nobody takes it for good."""
         source = self.path(md5)

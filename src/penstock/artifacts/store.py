@@ -17,12 +17,13 @@ from penstock.artifacts.links import Linker
 from penstock.artifacts.listing import listing_bytes, parse_listing
 from penstock.artifacts.objects import Objects
 from penstock.artifacts.remote import Remote
-from penstock.artifacts.remotes import open_remote
 from penstock.artifacts.runcache import RunCache
 from penstock.artifacts.trees import Digests, Present
 from penstock.artifacts.workspace import Workspace
 from penstock.domain.artifact import Artifact
 from penstock.errors import StateError
+
+_LARGE_DIRECTORY = 1000
 
 
 class Store:
@@ -145,8 +146,20 @@ class Store:
             self.objects.remember()
 
     def has(self, artifact: Artifact) -> bool:
-        """Whether all bytes of an artifact are in the cache."""
-        return not self.missing(artifact)
+        """Whether all bytes of an artifact are in the cache.
+
+        Of a large directory that was complete, it is enough that no object came or went since.
+        What was damaged in place meanwhile is found by `missing` and `checkout`.
+        """
+        if (artifact.nfiles or 0) < _LARGE_DIRECTORY:
+            return not self.missing(artifact)
+        outline = self.objects.outline()
+        if outline is not None and self.index.is_complete(artifact.md5, outline):
+            return True
+        complete = not self.missing(artifact)
+        if complete and outline is not None:
+            self.index.put_complete(artifact.md5, outline)
+        return complete
 
     def missing(self, artifact: Artifact) -> list[str]:
         """Return the objects of an artifact that must be fetched or made again.
@@ -177,6 +190,8 @@ class Store:
             StateError: ``artifacts.no-remote``.
             UnavailableError: ``artifacts.extra-missing`` naming the extra to install.
         """
+        from penstock.artifacts.remotes import open_remote
+
         return open_remote(self.config, name)
 
     def _listing(self, artifact: Artifact) -> dict[str, str]:

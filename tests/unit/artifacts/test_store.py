@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import stat
+import time
 
 import pytest
 
@@ -260,6 +261,23 @@ def test_many_files_are_hashed_by_many_processes(project, store):
     entries.sort(key=lambda entry: entry["relpath"])
     assert artifact.md5 == md5(json.dumps(entries).encode()) + ".dir"
     assert store.hash(directory, name="many") == artifact
+
+
+def test_a_large_directory_is_complete_until_an_object_goes(project, store):
+    directory = project / "large"
+    directory.mkdir()
+    for number in range(1001):
+        (directory / str(number)).write_bytes(b"%d" % number)
+    artifact = store.hash(directory, name="large")
+    assert not store.has(artifact)
+    store.save(directory, artifact)
+    time.sleep(0.1)
+    assert store.has(artifact)
+    assert store.has(artifact)
+    object_path(store, md5(b"77")).unlink()
+    assert not store.has(artifact)
+    store.save(directory, artifact)
+    assert store.has(artifact)
 
 
 def test_large_files_are_hashed_whole(project, store):
