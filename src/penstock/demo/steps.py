@@ -97,6 +97,7 @@ def new_data(one: Walk) -> None:
     one.project.add_months([NEXT_MONTH])
     one.project.declare_month(NEXT_MONTH)
     one.project.commit("April has come")
+    one.penstock("plan")
     one.penstock("run")
     one.project.commit(_RESULTS)
     outcomes = one.read.outcomes()
