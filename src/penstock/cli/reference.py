@@ -194,6 +194,7 @@ def form(item: dict[str, Any], schema: dict[str, Any]) -> str:
     if "$ref" in item:
         return "section"
     kind = item.get("type")
+    kind = next((one for one in kind if one != "null"), None) if isinstance(kind, list) else kind
     if kind == "array":
         return f"list of {form(item.get('items', {}), schema)}"
     if kind == "object":

@@ -19,7 +19,7 @@ from penstock.config import units
 
 
 def _unit(
-    parse: Callable[[object], float], description: str, pattern: str
+    parse: Callable[[object], float], description: str, pattern: str, *, bare: bool = True
 ) -> tuple[BeforeValidator, WithJsonSchema]:
     def check(value: object) -> float:
         try:
@@ -31,13 +31,15 @@ def _unit(
                 {"said": repr(value), "what": description, "hint": str(error)},
             ) from None
 
-    forms = [{"type": "string", "pattern": pattern}, {"type": "number", "minimum": 0}]
+    forms: list[dict[str, Any]] = [{"type": "string", "pattern": pattern}]
+    if bare:
+        forms.append({"type": "number", "minimum": 0})
     written = {"$comment": description, "anyOf": forms}
     return BeforeValidator(check), WithJsonSchema(written)
 
 
 _D, _DJ = _unit(units.seconds, "duration", r"^\s*([0-9.]+\s*(ms|s|m|h|d|w)?\s*)+$")
-_S, _SJ = _unit(units.size, "size", r"^\s*[0-9.]+\s*([kKmMgGtT]i?)?[bB]?\s*$")
+_S, _SJ = _unit(units.size, "size", r"^\s*[0-9.]+\s*([bB]|[kKmMgGtT]([iI]?[bB])?)\s*$", bare=False)
 _P, _PJ = _unit(units.percent, "percentage", r"^\s*[0-9.]+\s*%?\s*$")
 _H, _HJ = _unit(units.share, "share", r"^\s*[0-9.]+\s*%?\s*$")
 Duration = Annotated[float, _D, _DJ]
@@ -54,20 +56,25 @@ def listed(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
-def _one_or_many(schema: dict[str, Any]) -> dict[str, Any]:
-    return {"$comment": "one or several texts", "anyOf": [{"type": "string"}, schema]}
+def _one_or_many(words: str, one: dict[str, Any]) -> WithJsonSchema:
+    return WithJsonSchema({"$comment": words, "anyOf": [one, {"type": "array", "items": one}]})
 
 
 Texts = Annotated[
     tuple[Text, ...],
     BeforeValidator(listed),
-    WithJsonSchema(_one_or_many({"type": "array", "items": {"type": "string"}})),
+    _one_or_many("one or several texts", {"type": "string", "minLength": 1}),
 ]
 Policy = Literal["block", "warn", "off"]
 Sticky = Annotated[Text, Field(pattern=r"^(header|field):\S+$")]
 _CLOCK = "([01]?[0-9]|2[0-4]):[0-5][0-9]"
 _DAY = "(Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
-Freeze = Annotated[Text, Field(pattern=f"^({_DAY} {_CLOCK}-{_DAY} {_CLOCK}|{_CLOCK}-{_CLOCK})$")]
+_SPAN = f"^({_DAY} {_CLOCK}-{_DAY} {_CLOCK}|{_CLOCK}-{_CLOCK})$"
+Spans = Annotated[
+    tuple[Annotated[Text, Field(pattern=_SPAN)], ...],
+    BeforeValidator(listed),
+    _one_or_many("one or several spans of time", {"type": "string", "pattern": _SPAN}),
+]
 
 
 class Section(BaseModel):

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, StrictBool, field_validator, model_validator
+from pydantic import Field, StrictBool, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from penstock.config.grammar import (
     Duration,
-    Freeze,
     Number,
     Percent,
     Section,
     Share,
+    Spans,
     Text,
     Whole,
-    listed,
 )
 
 
@@ -126,7 +125,7 @@ class Rollout(Section):
     """Percent of the champion's requests copied during the weights after a shadow; 0% for none."""
     settle: Duration = 1.0
     """Time after the challenger's start in which it is not called slow."""
-    freeze: Annotated[tuple[Freeze, ...], BeforeValidator(listed)] = ()
+    freeze: Spans = ()
     """When nothing moves forward: `Fri 16:00-Mon 08:00`, in local time."""
 
     @field_validator("steps")

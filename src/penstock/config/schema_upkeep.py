@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, StrictBool
+from pydantic import Field, StrictBool
 
-from penstock.config.grammar import Duration, Freeze, Number, Section, Text, Texts, Whole, listed
+from penstock.config.grammar import Duration, Number, Section, Spans, Text, Texts, Whole
 from penstock.config.settings import (
     DriftSettings,
     MonitorSettings,
@@ -130,7 +130,7 @@ class Retrain(Section):
     """Most retrainings a day."""
     min_rows: Annotated[Whole, Field(ge=0)] = RetrainSettings.min_rows
     """Least number of new labelled rows."""
-    quiet_hours: Annotated[tuple[Freeze, ...], BeforeValidator(listed)] = ()
+    quiet_hours: Spans = ()
     """When nothing starts: `22:00-06:00`, in local time."""
     window: Literal["expanding", "sliding", "since-change"] = "expanding"
     """Which data to train on: all, the newest, or since the world changed."""
