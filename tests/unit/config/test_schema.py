@@ -47,10 +47,11 @@ def accepts(schema, value):
             "minLength", 0
         )
     if is_a(value, "number"):
+        above = schema.get("exclusiveMinimum", value - 1)
+        below = schema.get("exclusiveMaximum", value + 1)
         return (
             schema.get("minimum", value) <= value <= schema.get("maximum", value)
-            and schema.get("exclusiveMinimum", value - 1) < value
-            and value < schema.get("exclusiveMaximum", value + 1)
+            and above < value < below
         )
     if isinstance(value, list):
         return all(accepts(schema.get("items", {}), one) for one in value)
