@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from bisect import bisect_left
 from collections import Counter
 
 from penstock.domain.traffic import LATENCY_BOUNDS, Counters
@@ -19,10 +19,7 @@ def bucket(seconds: float) -> int:
         >>> bucket(0.0001), bucket(0.00011), bucket(1.0), bucket(1000.0)
         (0, 1, 40, 61)
     """
-    if seconds <= LATENCY_BOUNDS[0]:
-        return 0
-    at = math.ceil(math.log10(seconds / 0.0001) * 10 - 1e-9)
-    return min(at, _LAST)
+    return bisect_left(LATENCY_BOUNDS, seconds)
 
 
 class Tally:

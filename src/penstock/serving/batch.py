@@ -42,6 +42,8 @@ class Batcher:
 
     def __init__(self, runtime: Runtime, name: str = "", version: str = "") -> None:
         self._runtime = runtime
+        # A runtime whose predictions are no list writes its answers itself.
+        self._write = getattr(runtime, "written", answers.predictions)
         self._name = name
         self._version = version
         description = runtime.describe()
@@ -117,9 +119,9 @@ class Batcher:
         for number, _, _, own, infer in waiting:
             end = start + len(own)
             reply = (
-                answers.predictions(values[start:end])
+                self._write(values[start:end])
                 if infer is None
-                else self._as_tensors(infer, values[start:end])
+                else self._as_tensors(infer, self._plain(values[start:end]))
             )
             done.append(_framed(number, reply))
             start = end
@@ -148,6 +150,12 @@ class Batcher:
         if reply.status != 200:
             return tensors.refused(str(item.get("message", "")), reply.status)
         return self._as_tensors(infer, item["predictions"])
+
+    def _plain(self, values: list[Any]) -> Any:
+        """Return what the values of a request are in MLflow's answer."""
+        if self._write is answers.predictions:
+            return values
+        return json.loads(self._write(values).body)["predictions"]
 
     def _as_tensors(self, infer: tensors.Infer, values: Any) -> Reply:
         return tensors.written(

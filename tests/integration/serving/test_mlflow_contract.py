@@ -20,7 +20,7 @@ from penstock.inference import frames
 from penstock.serving.batch import Batcher
 from penstock.serving.runtimes import load
 
-pytestmark = pytest.mark.filterwarnings("default")
+pytestmark = pytest.mark.filterwarnings("ignore")
 
 JSON, CSV, PARQUET = "application/json", "text/csv", "application/vnd.apache.parquet"
 KINDS = {
@@ -96,7 +96,43 @@ def models(tmp_path_factory):
     }
     for name, (model, inputs, target, settings) in made.items():
         save(folder / name, model.fit(inputs, target), inputs, target, **settings)
+    save_boosted(folder, X, named, y)
+    save_onnx(folder / "onnx", made["tensor"][0], X.astype("float32"))
     return folder
+
+
+def save_boosted(folder, X, named, y) -> None:
+    import lightgbm
+    import mlflow.lightgbm
+    import mlflow.xgboost
+    import xgboost
+    from mlflow.models import infer_signature
+
+    few = {"n_estimators": 4, "max_depth": 2}
+    quiet = {"max_depth": 2, "verbose": -1, "min_data_in_leaf": 5, "num_threads": 1}
+    light = lightgbm.train(quiet, lightgbm.Dataset(named, y), 4)
+    booster = xgboost.train({"max_depth": 2}, xgboost.DMatrix(named, y), 4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name, module, model, inputs in (
+            ("xgboost", mlflow.xgboost, xgboost.XGBClassifier(**few).fit(named, y), named),
+            ("booster", mlflow.xgboost, booster, named),
+            ("lightgbm", mlflow.lightgbm, light, named),
+        ):
+            module.save_model(
+                model, str(folder / name), signature=infer_signature(inputs), pip_requirements=[]
+            )
+
+
+def save_onnx(path, model, X) -> None:
+    import mlflow.onnx
+    from mlflow.models import infer_signature
+    from skl2onnx import to_onnx
+
+    made = to_onnx(model, X[:1], options={"zipmap": False})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        mlflow.onnx.save_model(made, str(path), signature=infer_signature(X), pip_requirements=[])
 
 
 def number_bodies():
@@ -221,7 +257,10 @@ def mlflow_answers(path, bodies) -> list[tuple[int, bytes]]:
 
 @pytest.mark.parametrize(
     "name",
-    ["tensor", "tensor32", "unsigned", "named", "mixed", "regression", "missing", "scores"],
+    [
+        *("tensor", "tensor32", "unsigned", "named", "mixed", "regression", "missing", "scores"),
+        *("xgboost", "booster", "lightgbm", "onnx"),
+    ],
 )
 def test_answers_are_those_of_mlflow(models, name):
     made = people_bodies() if name == "mixed" else number_bodies()
@@ -256,6 +295,10 @@ def test_the_fast_way_is_taken(models):
         ("unsigned", {"inputs": rows}),
         ("named", {"dataframe_split": {"columns": COLUMNS, "data": rows}}),
         ("mixed", {"dataframe_records": json.loads(people(2).to_json(orient="records"))}),
+        ("xgboost", {"dataframe_split": {"columns": COLUMNS, "data": rows}}),
+        ("booster", {"dataframe_split": {"columns": COLUMNS, "data": rows}}),
+        ("lightgbm", {"dataframe_split": {"columns": COLUMNS, "data": rows}}),
+        ("onnx", {"inputs": rows}),
     ):
         runtime = load(str(models / name))
         assert runtime.describe().batches

@@ -21,6 +21,9 @@ GROUP = "penstock.runtimes"
 BUILT_IN = {
     "penstock": "penstock.serving.runtimes.own:load",
     "sklearn": "penstock.serving.runtimes.sklearn:load",
+    "xgboost": "penstock.serving.runtimes.boosting:load_xgboost",
+    "lightgbm": "penstock.serving.runtimes.boosting:load_lightgbm",
+    "onnx": "penstock.serving.runtimes.onnx:load",
     "python_function": "penstock.serving.runtimes.pyfunc:load",
 }
 """Flavour -> loader, in order of preference; the last one takes any MLflow model."""
