@@ -72,7 +72,7 @@ class ProgressView:
 
     def _begin(self, progress: Progress) -> None:
         self._started[progress.stage] = time.monotonic()
-        self._waiting = progress.waiting_for
+        self._waiting = progress.waiting_for or self._waiting
         doing = "restoring" if (progress.data or {}).get("action") == "restore" else "running"
         self._line(f"{doing}: {progress.text}" if progress.text else doing, progress.stage)
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -16,7 +14,7 @@ from penstock.domain.revision import Revision
 from penstock.domain.run import Run, RunOutcome, StageOutcome, StageRun
 from penstock.errors import PenstockError
 from penstock.journal import Journal
-from penstock.pipeline import gitignore, history, machine, schedule, work
+from penstock.pipeline import gitignore, history, interrupts, machine, schedule, work
 from penstock.pipeline.decide import Action, Decision, Facts, decide
 from penstock.pipeline.failure import words
 from penstock.pipeline.graph import order
@@ -27,6 +25,7 @@ from penstock.pipeline.progress import Listener, Progress
 from penstock.pipeline.work import Done, Workshop
 from penstock.pipeline.written import Written
 
+_OUTLOOK_SECONDS = 0.3
 _OUTCOMES = {
     Action.RUN: StageOutcome.RAN,
     Action.RESTORE: StageOutcome.RESTORED,
@@ -87,7 +86,7 @@ class Engine:
         self._jobs = jobs
         self._events: SimpleQueue[tuple[str, Done] | None] = SimpleQueue()
         self._follower = LogFollower() if stream else None
-        self._interrupts = 0
+        self._interrupted = False
         self._halted = False
         self._touched = [
             pipeline.stages[address]
@@ -96,6 +95,7 @@ class Engine:
         ]
         self._weights: dict[str, float] = {}
         self._wake = threading.Event()
+        self._outlook_at = 0.0
 
     def _sources(self, address: str, wanted: set[str]) -> list[str]:
         if self._pipeline.stages[address].frozen:
@@ -108,7 +108,7 @@ class Engine:
         self._observer.snapshot([self._pipeline.stages[address] for address in self._left])
         self._tell(Progress("plan", data={"run_id": self._id, "stages": list(self._left)}))
         try:
-            with self._signals():
+            with interrupts.caught(lambda patience: self._interrupt(patience=patience)):
                 while self._left or self._running:
                     self._start_ready()
                     if self._running:
@@ -135,14 +135,11 @@ class Engine:
 
     def _finish_files(self) -> None:
         self._locks.fold()
-        outs = [out.full for stage in self._touched for out in stage.outs if out.cache]
-        if outs:
+        if self._touched:
             rank = {address: at for at, address in enumerate(order(self._pipeline.upstream))}
             self._touched.sort(key=lambda stage: rank[stage.address])
-            gitignore.ensure(
-                self._root,
-                [out.full for stage in self._touched for out in stage.outs if out.cache],
-            )
+            outs = [out.full for stage in self._touched for out in stage.outs if out.cache]
+            gitignore.ensure(self._root, outs)
         self._observer.close()
         history.keep(self._journal, self._seconds, self._fresh)
 
@@ -151,7 +148,7 @@ class Engine:
         outcome = RunOutcome.SUCCEEDED
         if StageOutcome.FAILED in outcomes:
             outcome = RunOutcome.FAILED
-        elif self._interrupts:
+        elif self._interrupted:
             outcome = RunOutcome.CANCELLED
         errors = [one.error for one in self._ended.values() if one.error]
         return Run(
@@ -233,21 +230,31 @@ class Engine:
     def _tell_started(self, stage: Stage, decision: Decision) -> None:
         if self._follower is not None and decision.action is Action.RUN:
             self._follower.add(stage.address, self._shop.log(stage.address))
-        waiting = tuple(
-            (address, tuple(one for one in self._pipeline.upstream[address] if one in self._left))
-            for address in self._left
-            if address not in self._running and address not in self._ready
-        )
+        waiting, eta = self._outlook()
         self._tell(
             Progress(
                 "stage-started",
                 stage.address,
                 "; ".join(decision.reasons),
                 waiting_for=waiting,
-                eta=schedule.remaining(self._pipeline, self._left, self._seconds, self._jobs),
+                eta=eta,
                 data={"action": decision.action.value},
             )
         )
+
+    def _outlook(self) -> tuple[tuple[tuple[str, tuple[str, ...]], ...], float | None]:
+        """Return what waits for what, and the seconds left; now and then, for it takes a while."""
+        now = time.monotonic()
+        if self._follower is None or now < self._outlook_at:
+            return (), None
+        self._outlook_at = now + _OUTLOOK_SECONDS
+        waiting = tuple(
+            (address, tuple(one for one in self._pipeline.upstream[address] if one in self._left))
+            for address in self._left
+            if address not in self._running and address not in self._ready
+        )
+        eta = schedule.remaining(self._pipeline, self._left, self._seconds, self._jobs)
+        return waiting, eta
 
     # Ending
 
@@ -312,9 +319,7 @@ class Engine:
                 "stage-finished",
                 stage.address,
                 stage_run=stage_run,
-                eta=schedule.remaining(self._pipeline, self._left, self._seconds, self._jobs)
-                if self._running or self._moved
-                else None,
+                eta=self._outlook()[1] if self._moved else None,
             )
         )
         if stage_run.outcome in (StageOutcome.FAILED, StageOutcome.CANCELLED):
@@ -355,36 +360,12 @@ class Engine:
 
     # Stopping
 
-    @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
-        """Turn Ctrl-C and SIGTERM into an orderly end; the second one is less patient."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def interrupt(_number: int, _frame: object) -> None:
-            self._interrupts += 1
-            self._halted = True
-            self._wake.set()
-            for address in list(self._running):
-                self._shop.executor.stop(address, now=self._interrupts > 1)
-            if self._interrupts == 1:
-                timer = threading.Timer(5.0, self._kill)
-                timer.daemon = True
-                timer.start()
-
-        before = {
-            number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)
-        }
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def _kill(self) -> None:
+    def _interrupt(self, *, patience: bool) -> None:
+        """Start nothing more and end what runs: kindly, or at once when nobody has patience."""
+        self._interrupted = self._halted = True
+        self._wake.set()
         for address in list(self._running):
-            self._shop.executor.stop(address, now=True)
+            self._shop.executor.stop(address, now=not patience)
 
     def _stop_all(self) -> None:
         """End what still runs after an error of our own."""

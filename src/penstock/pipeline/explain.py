@@ -101,13 +101,14 @@ def why(root: Path, stage: str) -> Explanation:
         observer.snapshot([pipeline.stages[one] for one in wanted])
         facts = {one: observer.facts(pipeline.stages[one]) for one in wanted}
         decisions = {one: decide(facts[one]) for one in wanted}
-        plan = next(one for one in combine(pipeline, decisions, {}) if one.stage == address)
+        plans = {one.stage: one for one in combine(pipeline, decisions, {})}
+        plan = plans[address]
         changes = list(_changes(facts[address], pipeline, OldBytes(root, store)))
         if plan.action == Action.MAYBE:
             changes += [
-                Change("upstream", source, None, str(decisions[source].action))
+                Change("upstream", source, None, plans[source].action)
                 for source in pipeline.upstream[address]
-                if source in decisions and decisions[source].action is not Action.UNCHANGED
+                if source in plans and plans[source].works
             ]
         return Explanation(address, plan.action, plan.reasons, tuple(changes), _last(root, address))
     finally:

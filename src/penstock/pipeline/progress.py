@@ -20,8 +20,9 @@ class Progress:
         stage: the address, "" where it is about the run.
         text: for people.
         stage_run: how the stage ended.
-        waiting_for: stages that wait, each with those it waits for.
-        eta: seconds until the run will be done, by the durations of earlier runs.
+        waiting_for: stages that wait, each with those it waits for; told a few times a second.
+        eta: seconds until the run will be done, by the durations of earlier runs; None means
+            that the last one told still holds.
         data: plain values that go with the kind.
     """
 

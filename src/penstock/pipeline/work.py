@@ -99,6 +99,13 @@ def perform(
             error.message, code=error.code, hint=error.hint,
             span=error.span or Span(*facts.stage.place),
         )  # fmt: skip
+    except OSError as error:
+        done.error = StageError(
+            f"stage {facts.stage.address}: {error.strerror or error}: {error.filename}",
+            code="disk.write",
+            hint="is the disk full, or something there read-only or owned by somebody else?",
+            span=Span(*facts.stage.place),
+        )
     except BaseException as error:  # the main thread raises it: a bug must not hang the run
         done.bug = error
     return done

@@ -30,7 +30,8 @@ class LocalExecutor:
         self._keep_open = keep_open
         self._running: dict[str, int] = {}
         self._stopped: set[str] = set()
-        self._lock = threading.Lock()
+        # A second signal may come while the handler of the first one is in `stop`.
+        self._lock = threading.RLock()
 
     def run(self, job: Job) -> Ended:
         """Execute the commands of a job one after the other."""
