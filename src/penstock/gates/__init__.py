@@ -20,10 +20,13 @@ _NAMES = {
     "signature_gate": "signature",
     "Subjects": "subjects",
     "data_tests": "data_gates",
+    "data_verdicts": "project_tests",
     "infer_schema": "pandera_schema",
     "read_schema": "data_schema",
     "schema_gate": "pandera_schema",
+    "rehearse": "rehearsal",
     "training_test": "training_gate",
+    "training_verdicts": "project_tests",
     # one candidate, all gates
     "Contender": "judgement",
     "Judgement": "judgement",

@@ -209,6 +209,24 @@ def _stage(root: Path, address: str, when: str) -> tuple[str, list[Path] | None]
     return facts, sorted((place / one).resolve() for one in found)
 
 
+def making_stage(root: Path, out: str) -> tuple[str, dict[str, Any]] | None:
+    """Return the stage of the root's dvc.yaml that makes `out`: its name, `cmd`, `deps`, `wdir`.
+
+    dvc.lock is asked first: there templates are filled in.
+    """
+    written = _yaml(root / "dvc.yaml").get("stages") or {}
+    locked = _yaml(root / "dvc.lock").get("stages") or {}
+    for stages in (locked, written):
+        for name, stage in stages.items():
+            raw = written.get(name) or written.get(str(name).partition("@")[0]) or {}
+            place = str(raw.get("wdir") or ".")
+            outs = {str(Path(place, _path(one))) for one in (stage or {}).get("outs") or []}
+            if str(Path(out)) in outs and "cmd" in stage:
+                deps = [_path(one) for one in stage.get("deps") or []]
+                return str(name), {"cmd": stage["cmd"], "deps": deps, "wdir": place}
+    return None
+
+
 def _path(item: Any) -> str:
     if isinstance(item, dict):
         return str(item["path"] if "path" in item else next(iter(item)))

@@ -57,7 +57,7 @@ def _exam(request: dict[str, Any], found: dict[str, Any]) -> None:
     first = _answers(model, inputs)
     found["trained"] = True
     found["seed_parameter"] = "seed" in inspect.signature(function).parameters
-    found["loss"], found["baseline"] = _losses(frame[target], first)
+    found["loss"], found["baseline"] = losses(frame[target], first)
     found["curve"] = _curve(model)
 
     saved = Path(request["folder"]) / "model.pkl"
@@ -69,7 +69,7 @@ def _exam(request: dict[str, Any], found: dict[str, Any]) -> None:
 
     small = _small(frame, target)
     by_heart = _answers(train(small, seed), small.drop(columns=[target]))
-    found["small_loss"], found["small_baseline"] = _losses(small[target], by_heart)
+    found["small_loss"], found["small_baseline"] = losses(small[target], by_heart)
     found["small_rows"] = len(small)
 
 
@@ -117,7 +117,7 @@ def _answers(model: Any, inputs: Any) -> Any:
     return np.asarray(model.predict(rows))
 
 
-def _losses(truth: Any, answers: Any) -> tuple[float, float]:
+def losses(truth: Any, answers: Any) -> tuple[float, float]:
     """Return the loss of the answers and of the best constant answer: errors, or squares."""
     import numpy as np
 

@@ -64,7 +64,7 @@ def training_test(
             code="training.bad-function",
             hint="write it as package.module:function or src/train.py:function",
         )
-    sample = _sample(read_rows(data, target), target, rows)
+    sample = small_sample(read_rows(data, target), target, rows)
     with tempfile.TemporaryDirectory(prefix="penstock-training-") as name:
         folder = Path(name)
         sample.to_parquet(folder / "sample.parquet")
@@ -87,11 +87,13 @@ def training_test(
             return (_works(Outcome.FAILED, f"training failed: {words}", len(sample)),)
         works = _works(Outcome.PASSED, f"trained on {len(sample):,} rows", len(sample))
         again = _again(run, folder, request, found)
-    verdicts = [works, _falls(found), again, _same(found), _by_heart(found)]
+    verdicts = [works, loss_falls(found), again]
+    verdicts += [same_seed(found["same_seed"])] if "same_seed" in found else []
+    verdicts += [by_heart(found)] if "small_loss" in found else []
     if "error" in found and "saved" in found:
         words = f"a later training failed: {found['error']}"
         verdicts[0] = _works(Outcome.FAILED, words, len(sample))
-    return tuple(one for one in verdicts if one is not None)
+    return tuple(verdicts)
 
 
 # As for predictions, the project's interpreter need not have penstock.
@@ -162,7 +164,8 @@ def _works(outcome: Outcome, words: str, n: int) -> Verdict:
     return Verdict("training works", outcome, words, kind=_KIND, evidence=(evidence,))
 
 
-def _falls(found: dict[str, Any]) -> Verdict:
+def loss_falls(found: dict[str, Any]) -> Verdict:
+    """Judge `loss` against `baseline`, and the first against the last of `curve`, if any."""
     loss, baseline, curve = found["loss"], found["baseline"], found.get("curve")
     evidence = Evidence(
         "loss on the training sample",
@@ -188,10 +191,8 @@ def _falls(found: dict[str, Any]) -> Verdict:
     )
 
 
-def _same(found: dict[str, Any]) -> Verdict | None:
-    if "same_seed" not in found:
-        return None
-    share = found["same_seed"]
+def same_seed(share: float) -> Verdict:
+    """Judge the share of answers that differ between two trainings."""
     evidence = Evidence(
         "answers that differ with the same seed",
         share,
@@ -212,9 +213,8 @@ def _same(found: dict[str, Any]) -> Verdict | None:
     )
 
 
-def _by_heart(found: dict[str, Any]) -> Verdict | None:
-    if "small_loss" not in found:
-        return None
+def by_heart(found: dict[str, Any]) -> Verdict:
+    """Judge `small_loss` against `small_baseline`, after training on `small_rows` rows."""
     loss, baseline, rows = found["small_loss"], found["small_baseline"], found["small_rows"]
     evidence = Evidence(
         f"loss on {rows} rows",
@@ -238,7 +238,7 @@ def _by_heart(found: dict[str, Any]) -> Verdict | None:
     )
 
 
-def _sample(frame: pd.DataFrame, target: str, rows: int) -> pd.DataFrame:
+def small_sample(frame: pd.DataFrame, target: str, rows: int) -> pd.DataFrame:
     """Return evenly spaced rows, and one of each label that would be left out (up to 50)."""
     labelled = frame[frame[target].notna()]
     sample = labelled.iloc[:: max(1, len(labelled) // max(1, rows))].head(rows)
