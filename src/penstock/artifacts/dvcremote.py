@@ -1,14 +1,19 @@
+# Paths are plain strings here: there may be 100,000 of them.
+# ruff: noqa: PTH120
 """Remotes of the kinds that only DVC knows: the user's own `dvc` moves the objects."""
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 
 from penstock.artifacts.faults import missing
 from penstock.artifacts.remote import ObjectStore
 from penstock.domain.artifact import Artifact
 from penstock.errors import UnavailableError
+
+_EXTRAS = {"webdavs": "webdav", "https": "http", "webhdfs": "hdfs", "local": "http"}
 
 
 class DvcRemote:
@@ -47,15 +52,16 @@ class DvcRemote:
         import shutil
         import subprocess
 
-        program = shutil.which("dvc")
+        program = shutil.which("dvc") or shutil.which("dvc", path=os.path.dirname(sys.executable))
         if program is None:
             raise UnavailableError(
                 f"the remote {self.name!r} is of the kind {self._kind}, which needs `dvc`",
                 code="artifacts.dvc-missing",
-                hint=f"install it: pip install 'dvc[{self._kind}]'",
+                hint="install it: pip install "
+                + repr(f"dvc[{_EXTRAS.get(self._kind, self._kind)}]"),
             )
         done = subprocess.run(
-            [program, verb, "--quiet", "--remote", self.name],
+            [program, verb, "--remote", self.name],
             cwd=store.root,
             env={**os.environ, "DVC_NO_ANALYTICS": "1"},
             stdin=subprocess.DEVNULL,

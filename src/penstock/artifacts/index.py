@@ -38,6 +38,9 @@ PRAGMA user_version = {_VERSION};
 """
 
 
+Key = str | bytes
+
+
 @dataclass(frozen=True, slots=True)
 class TreeRow:
     """What is remembered of a directory.
@@ -78,14 +81,14 @@ class HashIndex:
 
     def files(self, wanted: Sequence[tuple[str, Stamp]]) -> list[str | None]:
         """Return the md5 of each file, or None where it was not hashed in this state."""
-        rows: dict[str, tuple[Any, ...]] = {}
+        rows: dict[Key, tuple[Any, ...]] = {}
         with self._guarded():
-            for chunk in _chunks([path for path, _ in wanted]):
+            for chunk in _chunks([_key(path) for path, _ in wanted]):
                 for row in self._connection.execute(_FILES.format(_marks(chunk)), chunk):
                     rows[row[0]] = row
         found: list[str | None] = []
         for path, stamp in wanted:
-            known = rows.get(path)
+            known = rows.get(_key(path))
             found.append(known[5].hex() if known is not None and known[1:5] == stamp else None)
         return found
 
@@ -94,7 +97,7 @@ class HashIndex:
         with self._guarded(), self._connection:
             self._connection.executemany(
                 "INSERT OR REPLACE INTO files VALUES (?,?,?,?,?,?)",
-                ((path, *stamp, bytes.fromhex(md5)) for path, stamp, md5 in rows),
+                ((_key(path), *stamp, bytes.fromhex(md5)) for path, stamp, md5 in rows),
             )
 
     def objects(self, wanted: Sequence[tuple[str, Stamp]]) -> list[bool]:
@@ -135,7 +138,7 @@ class HashIndex:
         row = None
         with self._guarded():
             row = self._connection.execute(
-                "SELECT signature, digest, size, nfiles FROM trees WHERE path = ?", (path,)
+                "SELECT signature, digest, size, nfiles FROM trees WHERE path = ?", (_key(path),)
             ).fetchone()
         return TreeRow(*row) if row is not None else None
 
@@ -144,7 +147,7 @@ class HashIndex:
         row = None
         with self._guarded():
             row = self._connection.execute(
-                "SELECT stamps, names, md5 FROM listings WHERE path = ?", (path,)
+                "SELECT stamps, names, md5 FROM listings WHERE path = ?", (_key(path),)
             ).fetchone()
         if row is None:
             return {}
@@ -166,10 +169,11 @@ class HashIndex:
         with self._guarded(), self._connection:
             self._connection.execute(
                 "INSERT OR REPLACE INTO trees VALUES (?,?,?,?,?)",
-                (path, row.signature, row.digest, row.size, row.nfiles),
+                (_key(path), row.signature, row.digest, row.size, row.nfiles),
             )
             self._connection.execute(
-                "INSERT OR REPLACE INTO listings VALUES (?,?,?,?)", (path, stamps, names, digests)
+                "INSERT OR REPLACE INTO listings VALUES (?,?,?,?)",
+                (_key(path), stamps, names, digests),
             )
 
     @contextlib.contextmanager
@@ -179,7 +183,12 @@ class HashIndex:
             yield
 
 
-def _chunks(keys: Sequence[str]) -> Iterator[list[str]]:
+def _key(path: str) -> Key:
+    """Return what stands for a path; names need not be text, and SQLite takes text only."""
+    return path if path.isascii() else os.fsencode(path)
+
+
+def _chunks(keys: Sequence[Key]) -> Iterator[list[Key]]:
     """Cut keys into pieces of a few sizes, so that statements are prepared once."""
     at = 0
     while at < len(keys):
@@ -188,7 +197,7 @@ def _chunks(keys: Sequence[str]) -> Iterator[list[str]]:
         at += length
 
 
-def _marks(chunk: Sequence[str]) -> str:
+def _marks(chunk: Sequence[Key]) -> str:
     return ",".join("?" * len(chunk))
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from penstock.artifacts import Store, dump_dvc_file, load_dvc_file
+from penstock.artifacts.dvcremote import DvcRemote
+from penstock.errors import StateError, UnavailableError
 
 
 def tree(directory: Path) -> dict[str, tuple[int, bytes]]:
@@ -68,6 +70,30 @@ def test_remotes_work_both_ways(project, data, tmp_path):
     shutil.rmtree(data)
     store.checkout(artifact, data)
     assert project.is_clean()
+    store.close()
+
+
+def test_kinds_that_only_dvc_knows_are_left_to_dvc(project, data, tmp_path):
+    (project.root / ".dvc" / "config").write_text(
+        f"['remote \"disk\"']\n    url = {tmp_path / 'remote'}\n"
+    )
+    store = Store.open(project.root)
+    artifact = store.hash(data, name="data")
+    store.save(data, artifact)
+    dump_dvc_file(project.root / "data.dvc", artifact)
+    remote = DvcRemote("disk", "webdav")
+    assert remote.push([artifact], store) == 1
+    shutil.rmtree(project.root / ".dvc" / "cache")
+    assert remote.fetch([artifact], store) >= 1
+    assert store.has(artifact)
+    shutil.rmtree(tmp_path / "remote")
+    shutil.rmtree(project.root / ".dvc" / "cache")
+    with pytest.raises(StateError) as caught:
+        remote.fetch([artifact], store)
+    assert caught.value.code == "artifacts.missing"
+    with pytest.raises(UnavailableError) as failed:
+        DvcRemote("none", "webdav").fetch([artifact], store)
+    assert "none" in " ".join(failed.value.log_tail)
     store.close()
 
 

@@ -1,6 +1,9 @@
 """Remotes: objects there and back."""
 
 import importlib.util
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -147,12 +150,29 @@ def test_a_missing_library_is_named_with_its_extra(shared, extra):
         assert shared.remote(f"on-{extra}").name == f"on-{extra}"
 
 
-def test_other_kinds_need_dvc(data, shared, monkeypatch):
-    monkeypatch.setenv("PATH", "/nowhere")
-    artifact = shared.hash(data, name="data")
-    with pytest.raises(UnavailableError) as caught:
-        shared.remote("odd").fetch([artifact], shared)
-    assert caught.value.code == "artifacts.dvc-missing"
+FETCH = """
+import sys
+from pathlib import Path
+from penstock.artifacts import Store
+from penstock.errors import UnavailableError
+store = Store.open(Path(sys.argv[1]))
+try:
+    store.remote("odd").fetch([store.hash(Path(sys.argv[1]) / "data", name="data")], store)
+except UnavailableError as error:
+    print(error.code, error.hint)
+"""
+
+
+def test_other_kinds_need_dvc(data, shared, tmp_path):
+    # An interpreter with no `dvc` beside it.
+    python = tmp_path / "bin" / "python"
+    python.parent.mkdir()
+    python.symlink_to(sys.executable)
+    env = {**os.environ, "PATH": "/nowhere", "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [python, "-c", FETCH, shared.root], env=env, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "artifacts.dvc-missing install it: pip install 'dvc[webdav]'\n"
 
 
 def test_a_remote_that_fails_says_so(data, shared, remote_dir):

@@ -244,6 +244,18 @@ def test_a_listing_that_leads_elsewhere_is_refused(store, project, listing):
     assert not (project / "data").exists()
 
 
+def test_names_need_not_be_text(project, store):
+    directory = project / os.fsdecode(b"caf\xe9")
+    directory.mkdir()
+    (directory / os.fsdecode(b'\xff\n"')).write_bytes(b"odd")
+    for path in (directory, *directory.iterdir()):
+        artifact = store.hash(path, name="odd")
+        store.save(path, artifact)
+        store.checkout(artifact, project / "again" / path.name)
+        assert store.hash(project / "again" / path.name, name="odd") == artifact
+        assert store.has(artifact)
+
+
 def test_a_missing_object_is_named(store, project):
     with pytest.raises(StateError) as caught:
         store.checkout(Artifact("data.csv", "a" * 32, 1), project / "data.csv")
