@@ -124,3 +124,19 @@ def test_a_fixed_limit_for_latency():
     assert simulate(strategy, fine, slow, rate=120).went_back
     # Ten times slower, and still within the limit.
     assert not simulate(strategy, Behaviour(latency=0.001), Behaviour(latency=0.01)).went_back
+
+
+def test_copies_of_successes_only_do_not_accuse_on_probation():
+    class Selective(FakeTarget):
+        """Copies only what the champion could answer; both fail on the same requests."""
+
+        def behaviour(self, version):
+            on_probation = self.table.champion == "2"
+            return Behaviour(error_rate=0.0 if on_probation and version == "1" else 0.02)
+
+    both = Behaviour(error_rate=0.02)
+    strategy = replace(STRATEGY, probation=60.0)
+    for seed in range(20):
+        target = Selective({}, rate=300.0, seed=seed)
+        end = simulate(strategy, both, both, target=target)
+        assert end.state.phase is RolloutPhase.PROMOTED

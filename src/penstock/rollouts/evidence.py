@@ -26,6 +26,7 @@ from penstock.stats.sequential import (
     betting_gains,
     categorical_gain,
     ceiling_gains,
+    floor_gains,
     log_mean_exp,
     split_gains,
     tilt_gains,
@@ -83,6 +84,8 @@ class RuleEvidence:
         memory: TAIL: the champion's recent latencies; DISTRIBUTION: recent outcomes.
         limit: TAIL: seconds above which the last tick called a challenger's request slow.
         copies: TAIL: how many of the challenger's requests were copies.
+        usual: RATE: the champion's rate before the promotion, plus its uncertainty; None before.
+        guard: RATE: log wealth against the challenger's rate being no higher than `usual`.
     """
 
     rule: Rule
@@ -95,6 +98,8 @@ class RuleEvidence:
     memory: dict[str, list[float]] = field(default_factory=dict)
     limit: float | None = None
     copies: int = 0
+    usual: float | None = None
+    guard: list[float] = field(default_factory=lambda: [0.0] * len(PHI_GRID))
 
     @classmethod
     def of(cls, rule: Rule) -> RuleEvidence:
@@ -112,7 +117,7 @@ class RuleEvidence:
     @classmethod
     def from_dict(cls, rule: Rule, item: dict[str, Any]) -> RuleEvidence:
         """Read what `to_dict` wrote."""
-        own = {name: list(item[name]) for name in ("harm", "fine", "events")}
+        own = {name: list(item[name]) for name in ("harm", "fine", "events", "guard")}
         marks = {int(stage): list(mark) for stage, mark in item["marks"].items()}
         memory = {name: list(values) for name, values in item["memory"].items()}
         return cls(rule=rule, **{**item, **own, "marks": marks, "memory": memory})
@@ -163,6 +168,8 @@ class RuleEvidence:
                 since = [now - then for now, then in zip(self.harm, mark, strict=True)]
                 values.append(log_mean_exp(since, own))
         log_e = log_mean_exp(values, shares)
+        if self.usual is not None:
+            log_e = min(log_e, log_mean_exp(self.guard))
         self.peak = max(self.peak, log_e)
         return log_e
 
@@ -179,6 +186,8 @@ _Gains = tuple[Sequence[float], Sequence[float]]
 
 def _rate(own: RuleEvidence, challenger: Tally, champion: Tally) -> _Gains:
     x_t, n_t, x_c, n_c = challenger.errors, challenger.requests, champion.errors, champion.requests
+    if champion.requests and not champion.real:
+        _guard(own, challenger)
     own.events = [a + b for a, b in zip(own.events, (x_t, n_t, x_c, n_c), strict=True)]
     ratio = own.rule.max_ratio
     harm = split_gains(x_t, n_t, x_c, n_c, ratio=ratio)
@@ -187,6 +196,20 @@ def _rate(own: RuleEvidence, challenger: Tally, champion: Tally) -> _Gains:
     reverse = split_gains(x_c, n_c, x_t, n_t, ratio=1.0 / (1.5 * ratio))
     ceiling = ceiling_gains(x_t, n_t, own.rule.harmless)
     return harm, ceiling + reverse
+
+
+def _guard(own: RuleEvidence, challenger: Tally) -> None:
+    """On probation, hold the challenger against the champion's own past as well.
+
+    The previous champion then sees copies only, and copies may be made of successes only: requests
+    that no version can answer would be held against the challenger alone. So both must accuse: the
+    copies of now, and the champion's rate of before. The lesser of two e-values is one.
+    """
+    if own.usual is None:
+        failed, of = own.events[2], own.events[3]
+        own.usual = min((failed + 2.0 + 3.0 * math.sqrt(failed + 1.0)) / (of + 2.0), 0.9)
+    for index, gain in enumerate(floor_gains(challenger.errors, challenger.requests, own.usual)):
+        own.guard[index] += gain
 
 
 def _tail(own: RuleEvidence, challenger: Tally, champion: Tally) -> _Gains:

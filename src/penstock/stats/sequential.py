@@ -121,6 +121,22 @@ def ceiling_gains(x: float, n: float, limit: float) -> tuple[float, ...]:
     return tuple(gains)
 
 
+def floor_gains(x: float, n: float, limit: float) -> tuple[float, ...]:
+    """Return what a tick adds to the evidence *against* ``rate <= limit``, per `PHI_GRID`.
+
+    Likelihood ratio of rates `phi` times the limit (at most 0.99) to the limit itself. An e-process
+    while each request fails with probability at most `limit` given the past.
+
+    >>> round(log_mean_exp(floor_gains(20, 100, 0.01)), 1)
+    40.6
+    """
+    gains = []
+    for phi in PHI_GRID:
+        q = max(min(phi * limit, 0.99), limit)
+        gains.append(x * math.log(q / limit) + (n - x) * math.log((1.0 - q) / (1.0 - limit)))
+    return tuple(gains)
+
+
 CEILING_GRID: tuple[float, ...] = (0.001, 0.1, 0.25, 0.5)
 """Alternatives of `ceiling_gains`, as shares of the limit."""
 
