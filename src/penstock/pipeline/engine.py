@@ -6,7 +6,6 @@ import contextlib
 import threading
 import time
 from dataclasses import replace
-from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from penstock.domain.pipeline import Pipeline, Stage
@@ -42,7 +41,6 @@ class Engine:
     def __init__(
         self,
         *,
-        root: Path,
         pipeline: Pipeline,
         wanted: list[str],
         jobs: int,
@@ -53,11 +51,9 @@ class Engine:
         tell: Listener,
         stream: bool,
         journal: Journal | None,
-        run_id: str,
         shop: Workshop,
-        recovered: list[tuple[str, str]],
+        recovered: set[tuple[str, str]],
     ) -> None:
-        self._root = root
         self._pipeline = pipeline
         self._force = force
         self._keep_going = keep_going
@@ -65,12 +61,9 @@ class Engine:
         self._observer = observer
         self._tell = tell
         self._journal = journal
-        self._id = run_id
-        self._shop = Workshop(
-            shop.root, shop.store, shop.executor, shop.hooks, shop.logs, run_id,
-            {**shop.env, "PENSTOCK_RUN": run_id}, shop.pull, shop.use_run_cache,
-        )  # fmt: skip
-        self._left = {address: len(self._sources(address, set(wanted))) for address in wanted}
+        self._shop = shop
+        chosen = set(wanted)
+        self._left = {address: len(self._sources(address, chosen)) for address in wanted}
         self._below = {
             address: [one for one in below if one in self._left]
             for address, below in pipeline.downstream().items()
@@ -89,9 +82,7 @@ class Engine:
         self._interrupted = False
         self._halted = False
         self._touched = [
-            pipeline.stages[address]
-            for address in pipeline.stages
-            if (pipeline.stages[address].lock, pipeline.stages[address].name) in recovered
+            one for one in pipeline.stages.values() if (one.lock, one.name) in recovered
         ]
         self._weights: dict[str, float] = {}
         self._wake = threading.Event()
@@ -106,7 +97,7 @@ class Engine:
         """Run until nothing is left to do."""
         started = time.time()
         self._observer.snapshot([self._pipeline.stages[address] for address in self._left])
-        self._tell(Progress("plan", data={"run_id": self._id, "stages": list(self._left)}))
+        self._tell(Progress("plan", data={"run_id": self._shop.run_id, "stages": list(self._left)}))
         try:
             with interrupts.caught(lambda patience: self._interrupt(patience=patience)):
                 while self._left or self._running:
@@ -139,7 +130,7 @@ class Engine:
             rank = {address: at for at, address in enumerate(order(self._pipeline.upstream))}
             self._touched.sort(key=lambda stage: rank[stage.address])
             outs = [out.full for stage in self._touched for out in stage.outs if out.cache]
-            gitignore.ensure(self._root, outs)
+            gitignore.ensure(self._shop.root, outs)
         self._observer.close()
         history.keep(self._journal, self._seconds, self._fresh)
 
@@ -152,7 +143,7 @@ class Engine:
             outcome = RunOutcome.CANCELLED
         errors = [one.error for one in self._ended.values() if one.error]
         return Run(
-            self._id,
+            self._shop.run_id,
             revision,
             started,
             outcome,
@@ -278,7 +269,7 @@ class Engine:
         if done.entry is not None:
             self._locks.record(stage.lock, stage.name, done.entry)
         if done.action is Action.RECORD and done.error is None:
-            work.record_data(self._root, stage, done)
+            work.record_data(self._shop.root, stage, done)
         if changed and (done.error is None or done.entry is not None):
             self._moved.add(stage.address)
             self._touched.append(stage)

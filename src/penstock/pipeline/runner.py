@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import time
@@ -84,59 +85,51 @@ def execute(
         ConfigError, StateError, UnavailableError: for what prevents running at all.
     """
     root = Path(os.path.abspath(root))  # noqa: PTH100 - links stay as they are
+    _refuse_nesting(root)
+    tell = listener or _silent
+    run_id = run_id or new_run_id()
+    with (
+        guard.held(root, lambda text: tell(Progress("waiting", text=text))) as descriptor,
+        contextlib.ExitStack() as stack,
+    ):
+        pipeline = load(root)
+        wanted = chosen.resolve(pipeline, targets)
+        forced = chosen.resolve(pipeline, targets, alone=True) if force else ()
+        opened = store or stack.enter_context(contextlib.closing(Store.open(root)))
+        locks = stack.enter_context(contextlib.closing(LockFiles(root)))
+        locks.load({stage.lock for stage in pipeline.stages.values() if stage.name})
+        marks = {guard.MARK: str(root), "PENSTOCK_RUN": run_id}
+        env = machine.environment(root, marks, path)
+        runs = executor or LocalExecutor((descriptor,))
+        logs = (base or root) / ".penstock" / "logs"
+        engine = Engine(
+            pipeline=pipeline,
+            wanted=wanted,
+            jobs=jobs or machine.cores(),
+            force=frozenset(forced),
+            keep_going=keep_going,
+            locks=locks,
+            recovered=set(locks.recover()),
+            observer=Observer(root, opened, locks),
+            tell=tell,
+            stream=listener is not None,
+            journal=journal,
+            shop=Workshop(root, opened, runs, hooks, logs, run_id, env, pull, use_run_cache),
+        )
+        digest = machine.locked_environment(root) if environment is None else environment
+        run = engine.go(revision or _revision(root), digest)
+        if push and run.outcome is RunOutcome.SUCCEEDED:
+            _push(opened, pipeline, wanted, run)
+        return run
+
+
+def _refuse_nesting(root: Path) -> None:
     if os.environ.get(guard.MARK) == str(root):
         raise StateError(
             "this is called from within a stage of the same project",
             code="pipeline.nested",
             hint="a stage cannot run the pipeline that it belongs to",
         )
-    tell = listener or _silent
-    with guard.held(root, lambda text: tell(Progress("waiting", text=text))) as descriptor:
-        pipeline = load(root)
-        wanted = chosen.resolve(pipeline, targets)
-        opened = store or Store.open(root)
-        locks = LockFiles(root)
-        locks.load({stage.lock for stage in pipeline.stages.values() if stage.name})
-        recovered = locks.recover()
-        try:
-            engine = Engine(
-                root=root,
-                pipeline=pipeline,
-                wanted=wanted,
-                jobs=jobs or machine.cores(),
-                force=frozenset(chosen.resolve(pipeline, targets, alone=True))
-                if force
-                else frozenset(),
-                keep_going=keep_going,
-                locks=locks,
-                observer=Observer(root, opened, locks),
-                tell=tell,
-                stream=listener is not None,
-                journal=journal,
-                run_id=run_id or new_run_id(),
-                shop=Workshop(
-                    root,
-                    opened,
-                    executor or LocalExecutor((descriptor,)),
-                    hooks,
-                    (base or root) / ".penstock" / "logs",
-                    "",
-                    machine.environment(root, {guard.MARK: str(root)}, path),
-                    pull,
-                    use_run_cache,
-                ),
-                recovered=recovered,
-            )
-            if environment is None:
-                environment = machine.locked_environment(root)
-            run = engine.go(revision or _revision(root), environment)
-            if push and run.outcome is RunOutcome.SUCCEEDED:
-                _push(opened, pipeline, wanted, run)
-            return run
-        finally:
-            locks.close()
-            if store is None:
-                opened.close()
 
 
 def _silent(progress: Progress) -> None:
