@@ -7,6 +7,7 @@ Objects are at `<url>/files/md5/<2 hex>/<30 hex>`, as DVC 3 puts them.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -18,6 +19,9 @@ from penstock.artifacts.listing import parse_listing
 from penstock.artifacts.remote import ObjectStore
 from penstock.domain.artifact import Artifact
 from penstock.errors import PenstockError, UnavailableError
+
+_WORTH_LISTING = 4
+"""Objects to ask for in a directory of the remote, from which on it is listed instead."""
 
 
 class FileSystemRemote:
@@ -75,7 +79,25 @@ class FileSystemRemote:
 
     def _push(self, digests: Sequence[str], store: ObjectStore) -> int:
         """Send the objects that are not in the remote."""
-        return sum(self._each(digests, lambda md5: self._send(md5, store)))
+        there = self._listed(digests)
+        wanted = [md5 for md5 in digests if md5 not in there]
+        return sum(self._each(wanted, lambda md5: self._send(md5, store)))
+
+    def _listed(self, digests: Sequence[str]) -> set[str]:
+        """Return objects that the remote has, where asking for directories saves questions."""
+        shelves = sorted({md5[:2] for md5 in digests})
+        if len(digests) < _WORTH_LISTING * len(shelves):
+            return set()
+        there: set[str] = set()
+
+        def look(shelf: str) -> bool:
+            with contextlib.suppress(FileNotFoundError):
+                for path in self._filesystem.ls(self._path(shelf).rstrip("/"), detail=False):
+                    there.add(shelf + path.rpartition("/")[2])
+            return True
+
+        self._each(shelves, look)
+        return there
 
     def _bring(self, md5: str, store: ObjectStore) -> bool:
         """Fetch one object; False when the remote does not have it."""

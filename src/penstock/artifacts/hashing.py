@@ -8,10 +8,12 @@ Threads make small files slower (they fight for the interpreter), other processe
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import sys
 from collections.abc import Sequence
+from typing import IO
 
 from penstock.artifacts import hashworker
 
@@ -80,30 +82,45 @@ def _with_workers(paths: Sequence[str], digests: list[str], workers: int) -> Non
     A worker is a bare interpreter that runs one file of ours. It is not forked, so that threads
     and connections of this process are none of its business.
     """
+    todo = [at for at, digest in enumerate(digests) if not digest]
+    share = len(todo) // (workers + 1)
+    parts = [todo[number * share : (number + 1) * share] for number in range(workers)]
+    with contextlib.ExitStack() as stack:
+        running = [(part, _start([paths[at] for at in part], stack)) for part in parts]
+        for at in todo[workers * share :]:
+            digests[at] = digest_file(paths[at])
+        for part, output in running:
+            answer = output.read() if output is not None else b""
+            for number, at in enumerate(part):
+                digest = answer[number * _DIGEST : (number + 1) * _DIGEST]
+                if len(digest) == _DIGEST and any(digest):
+                    digests[at] = digest.hex()
+
+
+def _start(paths: Sequence[str], stack: contextlib.ExitStack) -> IO[bytes] | None:
+    """Start a worker, which ends with the stack, and return what it writes.
+
+    Returns:
+        None when this machine allows no more processes, or has no room for the names.
+    """
     import subprocess
     import tempfile
 
-    todo = [at for at, digest in enumerate(digests) if not digest]
-    share = len(todo) // (workers + 1)
-    running = []
-    for number in range(workers):
-        part = todo[number * share : (number + 1) * share]
-        names = tempfile.TemporaryFile()  # noqa: SIM115 - closed below, when it was handed over
-        names.write(os.fsencode("\0".join(paths[at] for at in part)))
-        names.seek(0)
-        command = [sys.executable, "-I", "-S", hashworker.__file__]
-        process = subprocess.Popen(command, stdin=names, stdout=subprocess.PIPE)
-        names.close()
-        running.append((part, process))
-    for at in todo[workers * share :]:
-        digests[at] = digest_file(paths[at])
-    for part, process in running:
-        with process:
-            answer = process.stdout.read() if process.stdout else b""
-        for number, at in enumerate(part):
-            digest = answer[number * _DIGEST : (number + 1) * _DIGEST]
-            if len(digest) == _DIGEST and any(digest):
-                digests[at] = digest.hex()
+    try:
+        with tempfile.TemporaryFile() as names:
+            names.write(os.fsencode("\0".join(paths)))
+            names.seek(0)
+            process = subprocess.Popen(
+                [sys.executable, "-I", "-S", hashworker.__file__],
+                stdin=names,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )
+    except OSError:
+        return None
+    stack.enter_context(process)
+    stack.callback(process.kill)
+    return process.stdout
 
 
 def _cores() -> int:

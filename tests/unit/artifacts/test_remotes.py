@@ -76,6 +76,21 @@ def test_only_what_is_missing_is_fetched(data, shared):
     assert shared.has(artifact)
 
 
+def test_many_objects_are_sent_once(project, shared, remote_dir):
+    directory = project / "many"
+    directory.mkdir()
+    for number in range(1100):
+        (directory / str(number)).write_bytes(b"%d" % number)
+    artifact = shared.hash(directory, name="many")
+    shared.save(directory, artifact)
+    assert shared.remote().push([artifact], shared) == 1101
+    lost = [one for one in remote_dir.rglob("*") if one.is_file()][:7]
+    for one in lost:
+        one.unlink()
+    assert shared.remote().push([artifact], shared) == 7
+    assert all(one.is_file() for one in lost)
+
+
 def test_a_remote_below_another(data, shared, remote_dir):
     artifact = shared.hash(data / "a.txt", name="a.txt")
     shared.save(data / "a.txt", artifact)
