@@ -65,8 +65,14 @@ def explain(error: Exception) -> PenstockError | None:
         return UsageError(error.format_message(), code="usage")
     if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("penstock"):
         return _missing_module(error)
+    if isinstance(error, ConnectionError | TimeoutError):
+        return UnavailableError(
+            f"no answer: {error}", code="network.failed", hint="is the server running? try again"
+        )
     if isinstance(error, OSError):
         return _disk(error)
+    if type(error).__name__ == "OperationalError":  # of sqlite3, or of SQLAlchemy around it
+        return _database(error)
     if isinstance(error, MemoryError):
         return UnavailableError(
             "out of memory", code="memory.full", hint="close other programs, or use a sample"
@@ -142,6 +148,29 @@ def _disk(error: OSError) -> PenstockError | None:
     if error.errno in (errno.EMFILE, errno.ENFILE):
         return UnavailableError(
             "too many open files", code="disk.open-files", hint="raise the limit: `ulimit -n 4096`"
+        )
+    return None
+
+
+def _database(error: Exception) -> PenstockError | None:
+    said = str(error)
+    if "disk is full" in said or "disk I/O error" in said:
+        return UnavailableError(
+            f"a database could not be written: {said.splitlines()[0]}",
+            code="disk.full",
+            hint="free some space and repeat the command: it carries on where it stopped",
+        )
+    if "readonly database" in said or "unable to open database" in said:
+        return UnavailableError(
+            f"a database could not be opened: {said.splitlines()[0]}",
+            code="disk.permission",
+            hint="make the project's directory readable and writable for yourself",
+        )
+    if "database is locked" in said:
+        return UnavailableError(
+            "a database is held by another process",
+            code="disk.busy",
+            hint="wait for the other penstock or MLflow to end, and repeat the command",
         )
     return None
 

@@ -167,13 +167,14 @@ def _invoke(arguments: list[str]) -> int:
 
 
 def _prepare() -> None:
-    """Keep libraries from phoning home, and let SIGTERM end like Ctrl-C."""
+    """Keep libraries from phoning home; let SIGTERM and a closed terminal end like Ctrl-C."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("DO_NOT_TRACK", "true")
     os.environ.setdefault("DVC_NO_ANALYTICS", "1")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, _terminate)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _terminate)
 
 
 def _terminate(_number: int, _frame: FrameType | None) -> None:

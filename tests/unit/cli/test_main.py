@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -90,6 +91,10 @@ def test_a_bug_ends_with_70_and_its_traceback_is_kept(capsys, tmp_path):
         (PermissionError(errno.EACCES, "Permission denied", "x"), "disk.permission"),
         (OSError(errno.EMFILE, "Too many open files"), "disk.open-files"),
         (MemoryError(), "memory.full"),
+        (ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"), "network.failed"),
+        (sqlite3.OperationalError("database or disk is full"), "disk.full"),
+        (sqlite3.OperationalError("attempt to write a readonly database"), "disk.permission"),
+        (sqlite3.OperationalError("database is locked"), "disk.busy"),
         (
             ModuleNotFoundError("No module named 'optuna'", name="optuna.study"),
             "plugin.not-installed",
@@ -108,6 +113,8 @@ def test_a_missing_extra_is_named():
     assert failure.explain(error).hint == "pip install 'penstock[tune]'"
     assert failure.explain(ModuleNotFoundError("x", name="penstock.nothing")) is None
     assert failure.explain(ValueError("x")) is None
+    assert failure.explain(sqlite3.OperationalError("no such table: x")) is None
+    assert failure.explain(OSError(errno.EINVAL, "Invalid argument")) is None
 
 
 def test_an_error_is_shown_like_a_compilers(tmp_path, monkeypatch):
