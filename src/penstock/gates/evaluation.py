@@ -7,9 +7,12 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from penstock.errors import ConfigError, PenstockError
+from penstock.gates.plain_table import SUFFIX, write_plain
 from penstock.gates.predictions import Predictions
 from penstock.gates.process import log_tail, watch, without_secrets
 
@@ -31,6 +34,8 @@ for name, path in (("penstock", sys.argv[1]), ("penstock.gates", sys.argv[1] + "
 from penstock.gates.predictor import main
 sys.exit(main(sys.argv[2:]))
 """
+
+_CANNOT_READ = "CannotReadError: "
 
 Serving = Callable[[Path], tuple[float, float, float]]
 """Measures a model on the real serving path: (p50 in seconds, p99 in seconds, bytes of memory)."""
@@ -83,37 +88,56 @@ def evaluate(
     """
     _check_paths(model_path, data)
     with tempfile.TemporaryDirectory(prefix="penstock-evaluate-", dir=scratch) as folder:
-        request = Path(folder) / "request.json"
-        out = Path(folder) / "predictions.npz"
-        request.write_text(
-            json.dumps(
-                {
-                    "model": str(model_path.absolute()),
-                    "data": str(data.absolute()),
-                    "target": target,
-                    "out": str(out),
-                    "task": task,
-                    "batch_rows": batch_rows,
-                    "latency_requests": 0 if serving else latency_requests,
-                    "latency_seconds": latency_seconds,
-                }
-            ),
-            encoding="utf-8",
-        )
-        log = Path(folder) / "log"
-        package = str(Path(__file__).parent.parent)
-        command = [python, "-c", _BOOTSTRAP, package, str(request)]
-        trouble = watch(
-            command,
-            log,
+        request = {
+            "model": str(model_path.absolute()),
+            "data": str(data.absolute()),
+            "target": target,
+            "task": task,
+            "batch_rows": batch_rows,
+            "latency_requests": 0 if serving else latency_requests,
+            "latency_seconds": latency_seconds,
+        }
+        ask = partial(
+            _ask,
+            python,
+            Path(folder),
             cwd=cwd or data.absolute().parent,
             environment=without_secrets(environment),
             timeout=timeout,
             memory=memory,
         )
-        found = _collect(trouble, out, request, log)
+        found = ask(request)
+        if found.error is not None and _CANNOT_READ in found.error:
+            found = ask({**request, "data": _in_plain(data, Path(folder))})
     found = replace(found, size=float(_size(model_path)))
     return _on_serving_path(found, model_path, serving) if serving and found.ok else found
+
+
+def _ask(
+    python: str,
+    folder: Path,
+    request: dict[str, Any],
+    *,
+    cwd: Path,
+    environment: Mapping[str, str],
+    timeout: float,
+    memory: int,
+) -> Predictions:
+    file, out, log = (folder / one for one in ("request.json", "predictions.npz", "log"))
+    file.write_text(json.dumps({**request, "out": str(out)}), encoding="utf-8")
+    package = str(Path(__file__).parent.parent)
+    command = [python, "-c", _BOOTSTRAP, package, str(file)]
+    trouble = watch(command, log, cwd=cwd, environment=environment, timeout=timeout, memory=memory)
+    return _collect(trouble, out, file, log)
+
+
+def _in_plain(data: Path, folder: Path) -> str:
+    """Read parquet here, where there is a library for it, and hand it over in plain arrays."""
+    import pandas as pd
+
+    plain = str(folder / f"rows{SUFFIX}")
+    write_plain(pd.read_parquet(data), plain)
+    return plain
 
 
 def _check_paths(model_path: Path, data: Path) -> None:

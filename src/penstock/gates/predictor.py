@@ -1,8 +1,9 @@
 """The process that answers for one model: `python -m penstock.gates.predictor REQUEST.json`.
 
 It runs in the model's own interpreter, is watched and killed by `evaluation`, and imports nothing
-of penstock but `loaded_model`. REQUEST is JSON: `model`, `data`, `target`, `out` and the limits of
-the measurements. The answer is one ``.npz`` file at `out`, in the form of `Predictions.save`.
+of penstock but `loaded_model` and `plain_table`. REQUEST is JSON: `model`, `data`, `target`, `out`
+and the limits of the measurements. The answer is one ``.npz`` file at `out`, in the form of
+`Predictions.save`.
 """
 
 from __future__ import annotations
@@ -17,11 +18,17 @@ from pathlib import Path
 from typing import Any
 
 from penstock.gates.loaded_model import LoadedModel, load_model
+from penstock.gates.plain_table import SUFFIX, read_plain
 
 MAX_CLASSES = 20
 """A numeric target with at most so many distinct whole values is taken for classes."""
 _WARM_UP = 20
 _ROUNDS = 5
+_PARQUET = (".parquet", ".pq")
+
+
+class CannotReadError(Exception):
+    """The test data is in a form that this interpreter has no library for."""
 
 
 def main(argv: list[str]) -> int:
@@ -44,6 +51,7 @@ def _answer(request: dict[str, Any]) -> None:
     import numpy as np
     import pandas as pd
 
+    _can_read(request["data"])
     _ = pd.DataFrame({"x": [0.0]}).to_numpy()  # pandas is in memory before the model is weighed
     facts: dict[str, Any] = {"ok": True}
     before = time.perf_counter()
@@ -74,10 +82,24 @@ def _answer(request: dict[str, Any]) -> None:
     part.replace(request["out"])
 
 
+def _can_read(path: str) -> None:
+    """Give up early, before the model is loaded, when nothing here reads parquet.
+
+    Raises:
+        CannotReadError: then the rows are handed over in plain arrays.
+    """
+    from importlib.util import find_spec
+
+    if path.endswith(_PARQUET) and not (find_spec("pyarrow") or find_spec("fastparquet")):
+        raise CannotReadError("neither pyarrow nor fastparquet is in the model's environment")
+
+
 def _read(path: str) -> Any:
     import pandas as pd
 
-    if path.endswith((".parquet", ".pq")):
+    if path.endswith(SUFFIX):
+        return read_plain(path)
+    if path.endswith(_PARQUET):
         return pd.read_parquet(path)
     return pd.read_csv(path, sep="\t" if ".tsv" in Path(path).name else ",")
 

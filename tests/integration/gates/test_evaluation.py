@@ -179,6 +179,24 @@ def test_the_serving_path_measures_instead(models, tmp_path):
     assert "could not be served: the port is busy" in failed.error
 
 
+def test_an_environment_that_cannot_read_parquet_is_handed_plain_rows(models, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\nsys.modules['pyarrow'] = sys.modules['fastparquet'] = None\n"
+    )
+    path = bad_model(tmp_path, "return (x['a'] > 0).astype(int)")
+    found = evaluate(
+        path,
+        sys.executable,
+        models / "test.parquet",
+        "late",
+        cwd=tmp_path,
+        latency_requests=0,
+        environment={"PYTHONPATH": str(tmp_path)},
+    )
+    assert found.ok, found.error
+    assert found.n == 300
+
+
 def test_wrong_paths_are_errors_of_the_caller(models, tmp_path):
     with pytest.raises(ConfigError, match="does not exist"):
         evaluate(tmp_path / "absent", sys.executable, models / "test.parquet", "late")
