@@ -218,10 +218,14 @@ def _counted(one: RuleEvidence) -> str:
 def _limit(one: RuleEvidence) -> str:
     if one.limit is None:
         return "(no limit yet)"
-    own, copies = one.limit * 1000, one.limit * 1000 * COPIES_SLACK
+    own, copies = _seconds(one.limit), _seconds(one.limit * COPIES_SLACK)
     if one.copies >= one.events[1]:
-        return f"over {copies:,.3g} ms"
-    return f"over {own:,.3g} ms" + (f" (copies {copies:,.3g} ms)" if one.copies else "")
+        return f"over {copies}"
+    return f"over {own}" + (f" (copies {copies})" if one.copies else "")
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.3g} s" if value >= 1.0 else f"{value * 1000:.3g} ms"
 
 
 def _number(value: float) -> str:
