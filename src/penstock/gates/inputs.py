@@ -7,6 +7,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -53,15 +54,30 @@ def input_key(
     heading = [test.when, sorted(test.targets), facts, sorted(environment.items()), packages()]
     digest.update(json.dumps(heading, default=str).encode())
     code = _code(root, test.targets)
-    words = _words(code)
-    asked = [path for name in words & set(subjects) for path in subjects[name]]
-    asked += _run_files(root) if "run" in words else []
-    for path in sorted({*code, *found, *asked}):
-        digest.update(
-            f"\n{path.relative_to(root) if path.is_relative_to(root) else path} ".encode()
-        )
-        digest.update(content(path).encode())
+    words = {word for file in code for word in _reading(file).words}
+    data = {*found, *(path for name in words & set(subjects) for path in subjects[name])}
+    data |= set(_run_files(root)) if "run" in words else set()
+    for path in sorted(code - data):
+        digest.update(f"\n{_shown(root, path)} {content(path)}".encode())
+    for path, value in _stored(root, sorted(data)):
+        digest.update(f"\n{_shown(root, path)} {value}".encode())
     return digest.hexdigest()
+
+
+def _stored(root: Path, paths: Sequence[Path]) -> list[tuple[Path, str]]:
+    """Return the digests of data: what has not been touched is not read again."""
+    from penstock.artifacts import Store
+
+    store = Store.open(root)
+    try:
+        known = store.hash_many([(_shown(root, path), path) for path in paths])
+    finally:
+        store.close()
+    return [(path, one.md5 if one else "absent") for path, one in zip(paths, known, strict=True)]
+
+
+def _shown(root: Path, path: Path) -> str:
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
 
 
 def content(path: Path) -> str:
@@ -121,22 +137,44 @@ def _code(root: Path, targets: Iterable[str]) -> set[Path]:
     return found | _imports(root, found)
 
 
-def _words(files: Iterable[Path]) -> set[str]:
-    """Return the names of arguments, and all texts, in source files: so fixtures are asked for."""
-    found: set[str] = set()
-    for file in files:
-        if file.suffix != ".py":
-            continue
-        try:
-            tree = ast.parse(file.read_bytes())
-        except (SyntaxError, ValueError):
-            continue
-        for node in ast.walk(tree):
-            if isinstance(node, ast.arg):
-                found.add(node.arg)
-            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-                found.add(node.value)
-    return found
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What a source file says: (level, module, names) of its imports, and its words."""
+
+    imports: tuple[tuple[int, str, tuple[str, ...]], ...] = ()
+    words: frozenset[str] = frozenset()
+
+
+def _reading(file: Path) -> _Reading:
+    """Read a source file once, as long as it is not touched."""
+    if file.suffix != ".py":
+        return _Reading()
+    try:
+        stat = file.stat()
+    except OSError:
+        return _Reading()
+    return _read(file, stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=8192)
+def _read(file: Path, _touched: int, _size: int) -> _Reading:
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (SyntaxError, ValueError, OSError, RecursionError):
+        return _Reading()
+    imports: list[tuple[int, str, tuple[str, ...]]] = []
+    words: set[str] = set()  # names of arguments, and all texts: so fixtures are asked for
+    for node in ast.walk(tree):
+        if isinstance(node, ast.arg):
+            words.add(node.arg)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            words.add(node.value)
+        elif isinstance(node, ast.Import):
+            imports += [(0, alias.name, ()) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = tuple(alias.name for alias in node.names)
+            imports.append((node.level, node.module or "", names))
+    return _Reading(tuple(imports), frozenset(words))
 
 
 def _imports(root: Path, files: Iterable[Path]) -> set[Path]:
@@ -152,21 +190,12 @@ def _imports(root: Path, files: Iterable[Path]) -> set[Path]:
 
 
 def _imported(root: Path, file: Path) -> set[Path]:
-    try:
-        tree = ast.parse(file.read_bytes())
-    except (SyntaxError, ValueError, OSError):
-        return set()
     found: set[Path] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                found |= _module(root, file, alias.name)
-        elif isinstance(node, ast.ImportFrom):
-            base = _base(file, node.level)
-            name = node.module or ""
-            for alias in node.names:
-                dotted = f"{name}.{alias.name}".strip(".")
-                found |= _module(root, file, dotted, base) | _module(root, file, name, base)
+    for level, module, names in _reading(file).imports:
+        base = _base(file, level)
+        found |= _module(root, file, module, base)
+        for name in names:
+            found |= _module(root, file, f"{module}.{name}".strip("."), base)
     return found
 
 

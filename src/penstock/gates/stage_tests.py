@@ -25,7 +25,6 @@ from typing import Any
 from penstock.domain.verdict import Evidence, Outcome, Verdict
 from penstock.errors import ConfigError, PenstockError, Problem
 from penstock.gates.inputs import input_key, stage_names
-from penstock.gates.junit import JUnit, read_junit
 from penstock.gates.subjects import Subjects
 from penstock.gates.targets import StageTest, target_problems
 
@@ -206,6 +205,8 @@ def _verdict(
     if any("No module named pytest" in line for line in output):
         hint = "add pytest to the project's environment"
         return make(Outcome.ERROR, "pytest is not installed", hint=hint)
+    from penstock.gates.junit import read_junit
+
     try:
         junit = read_junit(report)
     except PenstockError as error:
@@ -226,7 +227,7 @@ def _verdict(
     return make(outcome, _words(junit), evidence=(evidence,), hint=where)
 
 
-def _words(junit: JUnit) -> str:
+def _words(junit: Any) -> str:
     broken = sum(one.broken for one in junit.failures)
     parts = [(junit.passed, "passed"), (len(junit.failures) - broken, "failed")]
     parts += [(broken, "could not run"), (junit.skipped, "skipped")]
@@ -240,7 +241,7 @@ def _words(junit: JUnit) -> str:
     return f"{words}; {shown[0]}{tail}" + (f" and {rest} more" if rest > 0 else "")
 
 
-def _evidence(junit: JUnit, report: Path) -> Evidence:
+def _evidence(junit: Any, report: Path) -> Evidence:
     details: dict[str, Any] = {
         "passed": junit.passed,
         "skipped": junit.skipped,
