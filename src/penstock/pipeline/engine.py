@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from queue import Empty, SimpleQueue
 
@@ -13,7 +14,7 @@ from penstock.domain.revision import Revision
 from penstock.domain.run import Run, RunOutcome, StageOutcome, StageRun
 from penstock.errors import PenstockError
 from penstock.journal import Journal
-from penstock.pipeline import gitignore, history, interrupts, machine, schedule, work
+from penstock.pipeline import gitignore, history, interrupts, machine, schedule, sparse, work
 from penstock.pipeline.decide import Action, Decision, Facts, decide
 from penstock.pipeline.failure import words
 from penstock.pipeline.graph import order
@@ -52,6 +53,7 @@ class Engine:
         stream: bool,
         journal: Journal | None,
         shop: Workshop,
+        needed: Sequence[str] | None,
         recovered: set[tuple[str, str]],
     ) -> None:
         self._pipeline = pipeline
@@ -62,6 +64,8 @@ class Engine:
         self._tell = tell
         self._journal = journal
         self._shop = shop
+        self._needed = needed
+        self._untouched: set[str] = set()
         chosen = set(wanted)
         self._left = {address: len(self._sources(address, chosen)) for address in wanted}
         self._below = {
@@ -97,6 +101,8 @@ class Engine:
         """Run until nothing is left to do."""
         started = time.time()
         self._observer.snapshot([self._pipeline.stages[address] for address in self._left])
+        if self._needed is not None:
+            self._leave_alone(self._needed)
         self._tell(Progress("plan", data={"run_id": self._shop.run_id, "stages": list(self._left)}))
         try:
             with interrupts.caught(lambda patience: self._interrupt(patience=patience)):
@@ -114,6 +120,14 @@ class Engine:
         run = self._run(revision, started, environment)
         self._tell(Progress("run-finished", data={"outcome": run.outcome.value}))
         return run
+
+    def _leave_alone(self, needed: Sequence[str]) -> None:
+        """Find the stages whose missing data nobody needs."""
+        stages = [self._pipeline.stages[address] for address in self._left]
+        for stage in stages:
+            self._observer.assumed.update(sparse.recorded(self._observer.facts(stage)))
+        facts = {stage.address: self._observer.facts(stage) for stage in stages}
+        self._untouched = sparse.untouched(self._pipeline, facts, needed, self._force)
 
     def _check_outputs(self) -> None:
         """See that what the stages wrote is still what they wrote."""
@@ -184,6 +198,10 @@ class Engine:
         except PenstockError as error:
             failed = StageRun(stage.address, StageOutcome.FAILED, error=words(error))
             self._end(stage, failed)
+            return
+        if stage.address in self._untouched:
+            done = Done(Action.UNCHANGED, outs=dict(sparse.recorded(facts)))
+            self._end(stage, self._stage_run(facts, Decision(Action.UNCHANGED), done))
             return
         decision = decide(facts, force=stage.address in self._force)
         needs_nothing = decision.action in (Action.UNCHANGED, Action.FROZEN)

@@ -23,6 +23,8 @@ _VERSION = "params-1"
 class Observer:
     """Looks at the work tree. Digests are taken for many stages at once, then kept.
 
+    `assumed` says what dependencies count as that are missing (see `sparse`).
+
     `stage` may be called from any thread; `snapshot` and `close` from the one that made it.
     """
 
@@ -31,6 +33,7 @@ class Observer:
         self._store = store
         self._locks = locks
         self.digests: dict[str, Artifact | None] = {}
+        self.assumed: dict[str, Artifact] = {}
         self._params = ParameterFiles(root)
 
     def snapshot(self, stages: Iterable[Stage]) -> None:
@@ -60,7 +63,10 @@ class Observer:
         return Facts(
             stage,
             entry,
-            {dep.path: self.digests.get(dep.full) for dep in stage.deps},
+            {
+                dep.path: self.digests.get(dep.full) or self.assumed.get(dep.full)
+                for dep in stage.deps
+            },
             params,
             {out.path: self.digests.get(out.full) for out in stage.outs},
             missing,

@@ -43,6 +43,7 @@ def execute(
     keep_going: bool = False,
     pull: bool = False,
     push: bool = False,
+    needed: Sequence[str] | None = None,
     hooks: StageHooks | None = None,
     listener: Listener | None = None,
     journal: Journal | None = None,
@@ -65,6 +66,8 @@ def execute(
         keep_going: after a failure, finish what does not depend on it.
         pull: fetch from the remote what is missing.
         push: send the outputs to the remote afterwards.
+        needed: outputs that must be in the work tree afterwards. What else is missing is left
+            so, unless a stage that must run reads it. None means that everything is needed.
         hooks: tests around stages.
         listener: told what happens.
         journal: durations of stages are read from it and kept in it.
@@ -114,6 +117,7 @@ def execute(
             tell=tell,
             stream=listener is not None,
             journal=journal,
+            needed=needed,
             shop=Workshop(root, opened, runs, hooks, logs, run_id, env, pull, use_run_cache),
         )
         digest = machine.locked_environment(root) if environment is None else environment

@@ -185,3 +185,46 @@ def test_why_finds_the_byte_in_cache_or_git(make_project):
     assert (difference.path, difference.offset, difference.line) == ("clean/a.csv", 0, 1)
     assert (difference.old, difference.new) == ("a,b", "x,b")
     assert changes["clean"].made_by == "prep"
+
+
+def test_only_what_stages_that_must_run_need_is_fetched(make_project, tmp_path):
+    text = (
+        PIPELINE
+        + "  report:\n    cmd: cp note report\n    deps: [model.bin, note]\n    outs: [report]\n"
+    )
+    project = make_project()
+    project.write({**FILES, "dvc.yaml": text, "note": "1\n"})
+    project.write({".dvc/config": REMOTE.format(tmp_path / "store")})
+    project.dvc("add", "-q", "raw")
+    assert project.run(push=True).outcome == "succeeded"
+    project.commit()
+    made = ("raw", "clean", "model.bin", "report")
+
+    def lose() -> None:
+        shutil.rmtree(project.root / ".dvc" / "cache", ignore_errors=True)
+        for name in made:
+            path = project.root / name
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+    def present() -> list[str]:
+        return [name for name in made if (project.root / name).exists()]
+
+    lose()
+    assert set(project.outcomes(pull=True, needed=()).values()) == {"unchanged"}
+    assert present() == []
+    assert project.outcomes(pull=True, needed=["model.bin"])["train"] == "restored"
+    assert present() == ["model.bin"]
+    lose()
+    project.write({"note": "2\n"})
+    assert project.outcomes(pull=True, needed=()) == {
+        "raw.dvc": "unchanged", "prep": "unchanged", "train": "restored", "report": "ran",
+    }  # fmt: skip
+    assert present() == ["model.bin", "report"]
+    lose()
+    project.write({"params.yaml": "lr: 5\n"})
+    outcomes = project.outcomes(pull=True, needed=())
+    assert outcomes["train"] == "ran"
+    assert outcomes["raw.dvc"] == "unchanged"
+    assert present() == ["clean", "model.bin", "report"]
+    assert set(project.outcomes(pull=True).values()) <= {"unchanged", "restored"}
+    assert present() == list(made)
