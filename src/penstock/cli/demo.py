@@ -135,7 +135,7 @@ class Terminal:
 
     def _write(self, text: str) -> None:
         # Flushed at once: the commands write to the same terminal from processes of their own.
-        click.echo(text)
+        click.echo(text, color=output.coloured(sys.stdout))
 
     def _bold(self, text: str) -> str:
         return self._style(text, bold=True)
