@@ -69,6 +69,9 @@ def gate_spec(settings: GateSettings, model: ModelSettings) -> GateSpec:
         steps=settings.steps,
         slices=settings.slices,
         positive=model.positive,
+        clip=settings.clip,
+        min_rows=settings.min_rows,
+        max_slices=settings.max_slices,
     )
 
 
@@ -134,8 +137,10 @@ def judge_candidate(
         ledger=ledger,
         task=model.task,
         candidate_id=candidate.name,
+        root=base,
     )
-    return Judgement(tuple(verdicts), curves(answers[0], other, data, model.target))
+    drawn = curves(answers[0], other, data, model.target, positive=model.positive)
+    return Judgement(tuple(verdicts), drawn)
 
 
 def _policy(text: str) -> Any:

@@ -132,7 +132,11 @@ def judge(
     """
     conditions = understand(spec)
     budget.level(spec)  # an unknown adaptivity is told before anything is read
-    if task is not None and (task == "regression") != (candidate.classes is None) and candidate.ok:
+    wrong = {
+        "classification": candidate.classes is None,
+        "regression": candidate.classes is not None,
+    }
+    if candidate.ok and wrong.get(task or "", False):
         kind = "numbers" if candidate.classes is None else "classes"
         words = f"the task is {task}, but the candidate answers with {kind}"
         return (Verdict("candidate answers", Outcome.ERROR, words, kind="evaluation"),)
