@@ -49,7 +49,7 @@ def execute(
     journal: Journal | None = None,
     revision: Revision | None = None,
     run_id: str | None = None,
-    executor: Executor | None = None,
+    executor: Executor | str | None = None,
     store: Store | None = None,
     use_run_cache: bool = True,
     environment: str | None = None,
@@ -73,7 +73,7 @@ def execute(
         journal: durations of stages are read from it and kept in it.
         revision: of the code; asked of Git when None.
         run_id: made up when None.
-        executor: where commands run; local processes when None.
+        executor: where commands run, also by the name of an extension; local processes when None.
         store: of artifacts; the project's when None.
         use_run_cache: whether outputs may come from the cache of earlier executions.
         environment: digest of the locked environment, worked out when None.
@@ -103,7 +103,7 @@ def execute(
         locks.load({stage.lock for stage in pipeline.stages.values() if stage.name})
         marks = {guard.MARK: str(root), "PENSTOCK_RUN": run_id}
         env = machine.environment(root, marks, path)
-        runs = executor or LocalExecutor((descriptor,))
+        runs = _executor(executor, descriptor)
         logs = (base or root) / ".penstock" / "logs"
         engine = Engine(
             pipeline=pipeline,
@@ -125,6 +125,17 @@ def execute(
         if push and run.outcome is RunOutcome.SUCCEEDED:
             _push(opened, pipeline, wanted, run)
         return run
+
+
+def _executor(wanted: Executor | str | None, descriptor: int) -> Executor:
+    if wanted is None or wanted == "local":
+        return LocalExecutor((descriptor,))
+    if not isinstance(wanted, str):
+        return wanted
+    from penstock import plugins
+
+    made: Executor = plugins.load("penstock.executors", wanted)()
+    return made
 
 
 def _refuse_nesting(root: Path) -> None:
