@@ -21,6 +21,9 @@ from penstock.gates.pickle_reader import read_pickles
 _PICKLED = {".pkl", ".pickle", ".joblib", ".jl", ".dill", ".cpkl"}
 _MODULE = re.compile(r"[A-Za-z_][\w.]*\Z")
 _LIMIT = 4 * 2**30
+_LOADERS = {"importlib", "imp", "_imp", "_frozen_importlib", "zipimport", "marshal", "dill"}
+_LIBRARIES = {"numpy", "pandas", "joblib", "torch", "cloudpickle", "mlflow", "shelve", "skops"}
+_LOADING = {"load", "loads", "load_model", "read_pickle", "open", "hub", "import_module"}
 _DEPTH = 4
 _BROKEN = (
     OSError,
@@ -74,7 +77,7 @@ def scan_file(path: Path, name: str) -> FileScan:
 
 
 def dangerous(imports: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
-    """Return the imports that picklescan's lists call dangerous.
+    """Return the imports that picklescan's lists, or our additions, call dangerous.
 
     A dotted name is walked: pickles can reach `exec` as ``codecs.builtins.exec`` of ``json``.
 
@@ -89,7 +92,17 @@ def dangerous(imports: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
     program = b"".join(b"c%s\n%s\n0" % (m.encode(), n.encode()) for m, n in sorted(sayable))
     result = scanner.scan_pickle_bytes(io.BytesIO(program + b"N."), "imports")
     bad = {(one.module, one.name) for one in result.globals if one.safety.value == "dangerous"}
-    return {one for one, ways in wanted.items() if not bad.isdisjoint(ways)}
+    return {
+        one
+        for one, ways in wanted.items()
+        if not bad.isdisjoint(ways) or any(_loads_more(*way) for way in ways)
+    }
+
+
+def _loads_more(module: str, name: str) -> bool:
+    """Tell whether an import loads other modules or other pickles, unscanned ones."""
+    root = module.partition(".")[0]
+    return root in _LOADERS or (root in _LIBRARIES and name in _LOADING)
 
 
 def _ways(module: str, name: str) -> set[tuple[str, str]]:

@@ -89,6 +89,22 @@ def test_finds_what_hides_behind_dots(tmp_path, name):
 
 
 @pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("importlib", "import_module"),
+        ("joblib", "load"),
+        ("pandas", "read_pickle"),
+        ("numpy", "load"),
+        ("marshal", "loads"),
+        ("mlflow.pyfunc", "load_model"),
+    ],
+)
+def test_finds_what_would_load_more(tmp_path, module, name):
+    (tmp_path / "m.pkl").write_bytes(f"c{module}\n{name}\n.".encode())
+    assert scan(tmp_path).outcome is Outcome.FAILED
+
+
+@pytest.mark.parametrize(
     "data",
     [PICKLE[:-5], b"\x80\x04\x95", pickle.dumps(list(range(100)))[:-20], gzip.compress(b"x")[:-4]],
 )
