@@ -96,7 +96,7 @@ class App:
                     one.timed_out(now, self.options.read_timeout, self.options.idle_timeout)
 
     def _take(self, table: TrafficTable) -> None:
-        self._generation = table.generation
+        self._generation = -1 if table == TrafficTable() else table.generation
         self._plane.sticky = Sticky(table.sticky)
         self._fleet.apply(table)
         self._plane.took_table()
@@ -107,13 +107,14 @@ class App:
         table = TrafficTable.from_dict(item["table"])
         async with self._applying:
             standing = self._fleet.table
+            pristine = standing == TrafficTable()
             if table.generation < standing.generation:
                 raise StateError(
                     f"traffic table {table.generation} is older than the one in force,"
                     f" {standing.generation}",
                     code="gateway.older-table",
                 )
-            if table.generation == standing.generation and table != standing:
+            if table.generation == standing.generation and table != standing and not pristine:
                 raise StateError(
                     f"traffic table {table.generation} is in force with other contents",
                     code="gateway.other-table",

@@ -18,6 +18,8 @@ from penstock.gateway.refusals import overloaded, too_late, unavailable
 from penstock.gateway.worker import Worker
 from penstock.inference.description import Description
 
+MAX_HELD = 256 << 20
+"""Most bytes of bodies in flight to one worker; while there are more, requests get 429."""
 MAX_PAUSE = 30.0
 """Longest pause in seconds before a worker is started again."""
 CRASHES, CRASH_WINDOW = 5, 60.0
@@ -100,7 +102,7 @@ class Group:
         worker = ready[0]
         if len(ready) > 1:
             worker = min(ready, key=_load)
-        if len(worker.pending) >= self._options.max_waiting:
+        if len(worker.pending) >= self._options.max_waiting or worker.held > MAX_HELD:
             overloaded(exchange)
             return
         worker.send(exchange)
@@ -155,6 +157,7 @@ class Group:
             late.append(number)
         for number in late:
             exchange = pending.pop(number)
+            worker.held -= len(exchange.body)
             too_late(exchange)
         if late:
             worker.settle()

@@ -22,6 +22,8 @@ MAX_HEAD = 64 << 10
 """Longest head of a request in bytes, all headers together."""
 MAX_HEADERS = 100
 """Most headers of a request."""
+MAX_READING = 512 << 20
+"""Most bytes of bodies that may be under way to us at once, over all connections."""
 LINGER = 2.0
 """Seconds for which the rest of a refused request is read and thrown away."""
 MAX_URL = 8 << 10
@@ -36,6 +38,8 @@ class Handler(Protocol):
     """What a connection hands its requests to."""
 
     max_body: int
+    reading: int
+    """Bytes of bodies that are being received, over all connections."""
 
     def handle(self, request: Request) -> None:
         """Answer `request` by finishing its exchange, now or later."""
@@ -132,6 +136,8 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, _exc: Exception | None) -> None:
         """Forget the client; answers to it are thrown away."""
         self._transport = None
+        self._handler.reading -= self._size
+        self._size = 0
         self._queue.clear()
         self._handler.closed(self)
 
@@ -180,7 +186,6 @@ class Connection(asyncio.Protocol):
         self._url = b""
         self._headers = {}
         self._body = []
-        self._size = 0
         self._count = 0
         self._in_head = True
 
@@ -213,16 +218,21 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, data: bytes) -> None:
         """Take a piece of the body."""
-        self._size += len(data)
-        if self._size > self._handler.max_body:
+        if self._size + len(data) > self._handler.max_body:
             self._stop(413, f"the body is longer than {self._handler.max_body} bytes")
+        elif self._handler.reading > MAX_READING:
+            self._stop(503, "too many requests are being received")
         else:
             self._body.append(data)
+            self._size += len(data)
+            self._handler.reading += len(data)
 
     def on_message_complete(self) -> None:
         """Hand the request on."""
         self._in_head = True
         self.reading = 0.0
+        self._handler.reading -= self._size
+        self._size = 0
         if self._refusal is not None or self._closing:
             return
         body = self._body

@@ -44,6 +44,7 @@ class Plane:
     ) -> None:
         self.fleet = fleet
         self.max_body = options.max_body
+        self.reading = 0
         self.book = Book(epoch)
         self.connections: set[Connection] = set()
         self.sticky = Sticky(None)

@@ -33,6 +33,7 @@ class Worker(asyncio.Protocol):
     Attributes:
         pending: requests sent and not answered yet, oldest first.
         ready: whether it takes requests.
+        held: bytes of the bodies of pending requests.
         heard: monotonic time of the last answer, or of the oldest request since it was idle.
     """
 
@@ -45,6 +46,7 @@ class Worker(asyncio.Protocol):
     ) -> None:
         self.bundle = bundle
         self.pending: dict[int, Exchange] = {}
+        self.held = 0
         self.ready = False
         self.heard = 0.0
         self.started = 0.0
@@ -106,6 +108,7 @@ class Worker(asyncio.Protocol):
             self.heard = exchange.started
         self._number = number = (self._number + 1) & 0xFFFFFFFF
         pending[number] = exchange
+        self.held += len(exchange.body)
         if not self._outgoing:
             self._loop.call_soon(self._flush)
         self._outgoing.append((number, exchange.kind, exchange.body))
@@ -136,14 +139,17 @@ class Worker(asyncio.Protocol):
         for number, status, body, label, plain in frames.decode_answers(payload):
             exchange = pending.pop(number, None)
             if exchange is not None:
+                self.held -= len(exchange.body)
                 exchange.label = label
                 exchange.finish(status, body, TEXT if plain else JSON)
         self.settle()
 
     def settle(self) -> None:
         """Wake whoever waits for the worker to be idle, if it is."""
-        if not self.pending and self._idle is not None:
-            self._idle.set()
+        if not self.pending:
+            self.held = 0
+            if self._idle is not None:
+                self._idle.set()
 
     async def idle(self) -> None:
         """Wait until no request is in flight; meanwhile none may be sent."""
@@ -242,6 +248,7 @@ def worker_environment(state: Path, threads: int) -> dict[str, str]:
         if name not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
     }
     environment["PYTHONPATH"] = str(lent)
+    environment["PYTHONSAFEPATH"] = "1"
     environment["PYTHONUNBUFFERED"] = "1"
     environment["PYTHONDONTWRITEBYTECODE"] = "1"
     # Many workers on one machine each with a thread per core are slower than with one.
