@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types imports coverage bench lock clean
+.PHONY: help demo test check lint types imports docs coverage lock clean
 
 help: ## this page
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,6 +33,9 @@ types: $(READY)
 
 imports: $(READY)
 	$(BIN)/lint-imports
+
+docs: $(READY) ## write the generated pages of docs/reference
+	$(BIN)/python -m penstock.cli.reference
 
 coverage: $(READY) ## tests with a coverage report
 	$(BIN)/coverage run -m pytest -n 0 && $(BIN)/coverage report

@@ -73,6 +73,11 @@ class Walk:
         return self.run is not None and self.run.outcome is not RunOutcome.SUCCEEDED
 
     @property
+    def cancelled(self) -> bool:
+        """Whether somebody stopped the run."""
+        return self.run is not None and self.run.outcome is RunOutcome.CANCELLED
+
+    @property
     def refused(self) -> bool:
         """Whether the answer is no: a gate stopped the candidate, or the rollout went back."""
         phase = (self.rollout or {}).get("phase")

@@ -55,6 +55,8 @@ def run(project: Path, targets: tuple[str, ...], **chosen: Any) -> int:
 def finish(walk: Any) -> int:
     """Tell what a walk came to and return the exit code."""
     output.emit(walk.to_dict(), lambda: _tell(walk))
+    if walk.cancelled:
+        return ExitCode.INTERRUPTED
     if walk.failed:
         return ExitCode.STAGE
     return ExitCode.NO if walk.refused else ExitCode.DONE

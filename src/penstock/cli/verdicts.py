@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import textwrap
 from collections.abc import Sequence
 from typing import Any
@@ -23,7 +24,7 @@ MARKS = {
 def mark(outcome: Outcome) -> str:
     """Return one coloured letter for an outcome."""
     letter, colour = MARKS[outcome]
-    return paint(letter, colour, bold=True, stream=click.get_text_stream("stdout"))
+    return paint(letter, colour, bold=True, stream=sys.stdout)
 
 
 def tell(verdicts: Sequence[Verdict]) -> None:

@@ -21,14 +21,18 @@ def test_causes_lead_back_to_the_first(tmp_path):
         assert first.actor
 
 
+def step_too_late(journal):
+    with journal.transaction() as tx:
+        tx.append(Event(EventType.ROLLOUT_STEPPED, "r"))
+        tx.put("rollout", "r", {"weight": 25}, expected=0)
+
+
 def test_a_late_writer_is_refused_and_its_event_is_undone(tmp_path):
     with Journal(tmp_path / "journal.db") as journal:
         with journal.transaction() as tx:
             tx.put("rollout", "r", {"weight": 5}, expected=0)
         with pytest.raises(StateError, match="changed by somebody else"):
-            with journal.transaction() as tx:
-                tx.append(Event(EventType.ROLLOUT_STEPPED, "r"))
-                tx.put("rollout", "r", {"weight": 25}, expected=0)
+            step_too_late(journal)
         assert journal.get("rollout", "r").value == {"weight": 5}
         assert list(journal.events()) == []
 
