@@ -150,26 +150,7 @@ class Project:
             model=settings.model,
             base=base,
             ledger=gates.Ledger(self.journal),
-            reference=self._learnt_from(champion),
         )
-
-    def _learnt_from(self, champion: ModelVersion | None) -> Path | None:
-        """Return the rows that the champion learnt from, out of the cache; None if unknown."""
-        path = self.settings.model.train_data
-        record = self.journal.get("run", champion.run_id) if champion and path else None
-        if record is None or path is None or self.settings.gates.data.drift == "off":
-            return None
-        outs = (out for stage in Run.from_dict(record.value).stages for out in stage.outs)
-        known = next((out for out in outs if out.path == path), None)
-        from penstock.artifacts import Store
-
-        store = Store.open(self.root)
-        if known is None or store.missing(known):
-            return None
-        place = self.root / STATE / "reference" / known.md5 / Path(path).name
-        place.parent.mkdir(parents=True, exist_ok=True)
-        store.checkout(known, place)
-        return place
 
     def _out_digest(self, run: Run, base: Path, path: str) -> str:
         for stage in run.stages:

@@ -15,14 +15,12 @@ from penstock.config.settings import GateSettings, ModelSettings
 from penstock.domain.verdict import Outcome, Verdict
 from penstock.errors import StateError
 from penstock.gates.conditions import ConditionSpec, GateSpec
-from penstock.gates.data_gates import data_tests
 from penstock.gates.evaluation import evaluate
 from penstock.gates.judging import judge
 from penstock.gates.ledger import Ledger
 from penstock.gates.model_scan import scan
 from penstock.gates.pictures import curves
 from penstock.gates.predictions import Predictions
-from penstock.gates.rehearsal import rehearse
 from penstock.gates.project_tests import champion_rows, data_verdicts, training_verdicts
 from penstock.gates.signature import signature_gate
 
@@ -86,7 +84,6 @@ def judge_candidate(
     model: ModelSettings,
     base: Path,
     ledger: Ledger,
-    reference: Path | None = None,
 ) -> Judgement:
     """Ask every gate about a candidate.
 
@@ -99,7 +96,6 @@ def judge_candidate(
         model: which rows it is judged on, and their target.
         base: directory that the paths of `model` are relative to.
         ledger: counts how often these rows have decided.
-        reference: rows that the champion learnt from, None when they are not known.
 
     Raises:
         ConfigError: a condition that cannot be read, at its column.
@@ -135,8 +131,6 @@ def judge_candidate(
     signature = signature_gate(candidate.path, champion.path if champion else None)
     if (shown := _as(settings.signature, signature)) is not None:
         verdicts.append(shown)
-    verdicts += _of_data(settings, model, base, reference)
-    verdicts += _of_training(settings, candidate, model, base)
     if not answers[0].ok:
         return Judgement(tuple(verdicts), {})
     other = _held_against(champion, answers[1:])
@@ -153,45 +147,6 @@ def judge_candidate(
     )
     drawn = curves(answers[0], other, data, model.target, positive=model.positive)
     return Judgement(tuple(verdicts), drawn)
-
-
-def _of_data(
-    settings: GateSettings, model: ModelSettings, base: Path, reference: Path | None
-) -> tuple[Verdict, ...]:
-    """Ask the tests of the data that the settings want."""
-    wanted = settings.data
-    return data_tests(
-        base / model.test_data,
-        model.target,
-        train=base / model.train_data if model.train_data else None,
-        reference=reference,
-        schema=base / wanted.schema if wanted.schema else None,
-        time_column=model.time_column,
-        id_columns=model.id_columns,
-        policies={
-            "overlap": wanted.overlap,
-            "leakage": wanted.leakage,
-            "balance": wanted.balance,
-            "drift": wanted.drift,
-        },
-    )
-
-
-def _of_training(
-    settings: GateSettings, candidate: Contender, model: ModelSettings, base: Path
-) -> tuple[Verdict, ...]:
-    """Rehearse the training on a small sample, when the settings want it."""
-    if settings.training == "off":
-        return ()
-    found = rehearse(
-        base,
-        model.path,
-        model.target,
-        python=candidate.python(),
-        task=model.task,
-        timeout=settings.timeout,
-    )
-    return tuple(replace(one, blocking=settings.training == "block") for one in found)
 
 
 def _policy(text: str) -> Any:
