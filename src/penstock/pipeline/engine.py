@@ -14,10 +14,10 @@ from penstock.domain.revision import Revision
 from penstock.domain.run import Run, RunOutcome, StageOutcome, StageRun
 from penstock.errors import PenstockError
 from penstock.journal import Journal
-from penstock.pipeline import gitignore, history, interrupts, machine, schedule, sparse, work
+from penstock.pipeline import history, interrupts, machine, schedule, sparse, work
 from penstock.pipeline.decide import Action, Decision, Facts, decide
 from penstock.pipeline.failure import words
-from penstock.pipeline.graph import order
+from penstock.pipeline.gitignore import Ignores
 from penstock.pipeline.lockfile import LockFiles
 from penstock.pipeline.observe import Observer
 from penstock.pipeline.output import LogFollower
@@ -85,9 +85,11 @@ class Engine:
         self._follower = LogFollower() if stream else None
         self._interrupted = False
         self._halted = False
-        self._touched = [
+        self._recovered = [
             one for one in pipeline.stages.values() if (one.lock, one.name) in recovered
         ]
+        outs = [out.full for one in pipeline.stages.values() for out in one.outs if out.cache]
+        self._ignores = Ignores(shop.root, outs)
         self._weights: dict[str, float] = {}
         self._wake = threading.Event()
         self._outlook_at = 0.0
@@ -100,6 +102,8 @@ class Engine:
     def go(self, revision: Revision, environment: str) -> Run:
         """Run until nothing is left to do."""
         started = time.time()
+        for stage in self._recovered:
+            self._ignores.add(out.full for out in stage.outs if out.cache)
         self._observer.snapshot([self._pipeline.stages[address] for address in self._left])
         if self._needed is not None:
             self._leave_alone(self._needed)
@@ -140,11 +144,6 @@ class Engine:
 
     def _finish_files(self) -> None:
         self._locks.fold()
-        if self._touched:
-            rank = {address: at for at, address in enumerate(order(self._pipeline.upstream))}
-            self._touched.sort(key=lambda stage: rank[stage.address])
-            outs = [out.full for stage in self._touched for out in stage.outs if out.cache]
-            gitignore.ensure(self._shop.root, outs)
         self._observer.close()
         history.keep(self._journal, self._seconds, self._fresh)
 
@@ -290,7 +289,7 @@ class Engine:
             work.record_data(self._shop.root, stage, done)
         if changed and (done.error is None or done.entry is not None):
             self._moved.add(stage.address)
-            self._touched.append(stage)
+            self._ignores.add(out.full for out in stage.outs if out.cache)
             for out in stage.outs:
                 self._observer.digests[out.full] = done.outs.get(out.path)
         self._written.note(stage, done.outs, executed=done.ended is not None)

@@ -12,38 +12,68 @@ from penstock.pipeline.git import git, has_repository
 _SPECIAL = re.compile(r"([\[\]!*#?\\])")
 
 
-def ensure(root: Path, outs: Iterable[str]) -> None:
-    """Add outputs to the .gitignore of their directories, unless some rule ignores them already.
+class Ignores:
+    """Adds outputs to the .gitignore of their directories, unless some rule ignores them already.
+
+    An entry is written as soon as its stage has ended, since a directory that other stages read
+    may hold the .gitignore. Git is asked once for all outputs, not once for each.
 
     Args:
         root: of the project.
-        outs: paths relative to it.
-
-    Raises:
-        UnavailableError: ``disk.write``.
+        outs: all outputs that may come, relative to it.
     """
-    if not has_repository(root):
-        return
-    wanted: dict[Path, list[tuple[str, str]]] = {}
-    for out in outs:
-        path = root / out
-        entry = "/" + _SPECIAL.sub(r"\\\1", path.name)
-        wanted.setdefault(path.parent / ".gitignore", []).append((entry, out))
-    absent: dict[Path, list[tuple[str, str]]] = {}
-    for file, entries in wanted.items():
-        present = set(_lines(file))
-        missing = [(entry, out) for entry, out in entries if entry not in present]
-        if missing:
-            absent[file] = missing
-    if not absent:
-        return
-    ignored = _ignored(root, [out for entries in absent.values() for _, out in entries])
-    for file, entries in absent.items():
-        new = [entry for entry, out in entries if out not in ignored]
-        if new:
-            text = file.read_text(encoding="utf-8") if file.exists() else ""
-            start = text if not text or text.endswith("\n") else text + "\n"
-            durable.replace(file, (start + "".join(f"{entry}\n" for entry in new)).encode())
+
+    def __init__(self, root: Path, outs: Iterable[str]) -> None:
+        self._root = root
+        self._outs = list(outs)
+        self._ignored: set[str] | None = None if has_repository(root) else set(self._outs)
+
+    def add(self, outs: Iterable[str]) -> None:
+        """Add what a stage has written.
+
+        Raises:
+            UnavailableError: ``disk.write``.
+        """
+        by_file: dict[Path, list[tuple[str, str]]] = {}
+        for out in outs:
+            file, entry = self._entry(out)
+            by_file.setdefault(file, []).append((entry, out))
+        for file, entries in by_file.items():
+            present = _lines(file)
+            missing = [(entry, out) for entry, out in entries if entry not in present]
+            if not missing:
+                continue
+            ignored = self._asked()
+            new = [entry for entry, out in missing if out not in ignored]
+            if new:
+                text = file.read_text(encoding="utf-8") if file.exists() else ""
+                start = text if not text or text.endswith("\n") else text + "\n"
+                lines = "".join(f"{entry}\n" for entry in new)
+                durable.replace(file, (start + lines).encode(), sync=False)
+
+    def _entry(self, out: str) -> tuple[Path, str]:
+        path = self._root / out
+        return path.parent / ".gitignore", "/" + _SPECIAL.sub(r"\\\1", path.name)
+
+    def _asked(self) -> set[str]:
+        """Return the outputs that Git ignores already."""
+        if self._ignored is None:
+            lines: dict[Path, list[str]] = {}
+            unknown = []
+            for out in self._outs:
+                file, entry = self._entry(out)
+                if file not in lines:
+                    lines[file] = _lines(file)
+                if entry not in lines[file]:
+                    unknown.append(out)
+            # What does not exist yet may become a file or a directory; rules differ.
+            asked = [name for out in unknown for name in (out, f"{out}/")]
+            data = b"".join(name.encode("utf-8", "surrogateescape") + b"\0" for name in asked)
+            # --no-index: a file that Git tracks by mistake is still ignored by a rule.
+            options = ("--no-index", "-z", "--stdin")
+            answer = git(self._root, "check-ignore", *options, data=data, check=False)
+            self._ignored = {name.rstrip("/") for name in answer.split("\0")}
+        return self._ignored
 
 
 def _lines(file: Path) -> list[str]:
@@ -51,10 +81,3 @@ def _lines(file: Path) -> list[str]:
         return file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
         return []
-
-
-def _ignored(root: Path, paths: list[str]) -> set[str]:
-    data = b"\0".join(path.encode("utf-8", "surrogateescape") for path in paths) + b"\0"
-    # --no-index: a file that Git tracks by mistake is still ignored by a rule.
-    answer = git(root, "check-ignore", "--no-index", "-z", "--stdin", data=data, check=False)
-    return set(answer.split("\0"))

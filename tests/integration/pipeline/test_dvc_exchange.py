@@ -228,3 +228,25 @@ def test_only_what_stages_that_must_run_need_is_fetched(make_project, tmp_path):
     assert present() == ["clean", "model.bin", "report"]
     assert set(project.outcomes(pull=True).values()) <= {"unchanged", "restored"}
     assert present() == list(made)
+
+
+def test_a_gitignore_in_a_directory_that_is_read_does_not_run_its_reader_again(make_project):
+    text = (
+        "stages:\n  write:\n    cmd: cp a data/made\n    deps: [a]\n    outs: [data/made]\n"
+        "  read:\n    cmd: ls data > listing\n    deps: [data]\n    outs: [listing]\n"
+    )
+    project = make_project(files={"dvc.yaml": text, "a": "", "data/given": ""})
+    assert project.outcomes() == {"write": "ran", "read": "ran"}
+    assert project.outcomes() == {"write": "unchanged", "read": "unchanged"}
+    assert project.read("data/.gitignore") == "/made\n"
+    assert "up to date" in project.dvc("status")
+
+
+def test_outputs_that_a_rule_ignores_already_get_no_entry(make_project):
+    text = (
+        "stages:\n  a:\n    cmd: mkdir -p models && echo > models/m && echo > 'b#1'\n"
+        "    outs: [models, 'b#1']\n"
+    )
+    project = make_project(files={"dvc.yaml": text, ".gitignore": "/.penstock\nmodels/"})
+    assert project.outcomes() == {"a": "ran"}
+    assert project.read(".gitignore") == "/.penstock\nmodels/\n/b\\#1\n"

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -56,7 +57,7 @@ def test_a_time_limit_ends_the_whole_group_even_if_it_will_not(job):
     ended = LocalExecutor().run(job("trap '' TERM; sleep 600 & echo $! > child; wait", timeout=0.2))
     assert ended.timed_out
     child = int((job().cwd / "child").read_text())
-    until(lambda: not os.path.exists(f"/proc/{child}"))
+    until(lambda: not Path(f"/proc/{child}").exists())
 
 
 def test_stop_from_another_thread(job):
