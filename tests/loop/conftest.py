@@ -1,12 +1,19 @@
 """Real projects, real commands."""
 
+import collections
+import contextlib
+import http.client
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
+import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlparse
 
 import pytest
 
@@ -36,6 +43,9 @@ class Commands:
     def ask(self, *words, code=0):
         return json.loads(self.penstock(*words, "--json", code=code).stdout)
 
+    def url(self):
+        return json.loads((self.root / ".penstock/serve/gateway.json").read_text())["url"]
+
     def git(self, *words):
         done = subprocess.run(
             ["git", *words], cwd=self.root, capture_output=True, text=True, check=True
@@ -53,6 +63,38 @@ class Commands:
         file.write_text(text.replace(old, new))
 
 
+@contextlib.contextmanager
+def traffic(url, connections=3):
+    """Send requests while the block runs; yields a counter of (status, version)."""
+    seen = collections.Counter()
+    stopping = threading.Event()
+
+    def send(seed):
+        drawn = random.Random(seed)
+        connection = http.client.HTTPConnection(urlparse(url).netloc, timeout=60)
+        while not stopping.is_set():
+            rows = [[drawn.gauss(0, 1) for _ in range(3)]]
+            body = {"dataframe_split": {"columns": ["age", "visits", "spent"], "data": rows}}
+            connection.request(
+                "POST", "/invocations", json.dumps(body), {"Content-Type": "application/json"}
+            )
+            answer = connection.getresponse()
+            answer.read()
+            seen[answer.status, answer.headers["X-Penstock-Version"]] += 1
+            time.sleep(0.002)
+        connection.close()
+
+    threads = [threading.Thread(target=send, args=(number,)) for number in range(connections)]
+    for one in threads:
+        one.start()
+    try:
+        yield seen
+    finally:
+        stopping.set()
+        for one in threads:
+            one.join()
+
+
 @pytest.fixture(scope="session")
 def mini_template(tmp_path_factory):
     root = tmp_path_factory.mktemp("template") / "mini"
@@ -67,6 +109,12 @@ def mini_template(tmp_path_factory):
     (root / ".gitignore").write_text(".penstock/\nmlflow.db\nmlartifacts/\n__pycache__/\n")
     commands.commit("First")
     return root
+
+
+@pytest.fixture
+def live():
+    """Gives `traffic`: real requests while a block runs."""
+    return traffic
 
 
 @pytest.fixture

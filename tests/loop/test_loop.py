@@ -20,7 +20,7 @@ def predict(url, rows):
         return json.load(answer)["predictions"], answer.headers["X-Penstock-Version"]
 
 
-def test_a_commit_becomes_a_served_version_and_a_rollback_takes_it_back(mini):
+def test_a_commit_becomes_a_served_version_and_a_rollback_takes_it_back(mini, live):
     client = MlflowClient(f"sqlite:///{mini.root}/mlflow.db")
     first = mini.ask("run", "--deploy")
     assert first["outcome"] == "done"
@@ -52,8 +52,30 @@ def test_a_commit_becomes_a_served_version_and_a_rollback_takes_it_back(mini):
     ran = {one["stage"]: one["outcome"] for one in second["run"]["stages"]}
     assert ran == {"prepare": "unchanged", "train": "ran", "evaluate": "ran"}
     assert second["version"]["version"] == 2
-    rolled = mini.penstock("rollback", code=5)
-    assert "no previous champion" in rolled.stderr
+    refused = mini.penstock("rollback", code=5)
+    assert "no previous champion" in refused.stderr
+
+    with live(url) as seen:
+        deployed = mini.ask("deploy")
+        assert deployed["rollout"]["phase"] in ("promoted", "probation")
+        assert client.get_model_version_by_alias("mini", "champion").version in (2, "2")
+        assert client.get_model_version_by_alias("mini", "previous").version in (1, "1")
+        rolled = mini.ask("rollback", "--reason", "second thoughts")
+        assert rolled["rollout"]["phase"] == "rolled-back"
+    assert {status for status, _ in seen} == {200}
+    assert {version for _, version in seen} == {"1", "2"}
+    status = mini.ask("status")
+    assert status["champion"]["version"] == 1
+    assert status["traffic"]["split"] == {"1": 100.0}
+    assert status["warnings"] == []
+    assert sorted(mini.git("tag").split()) == [
+        "mini#production#1",
+        "mini#production#2",
+        "mini#production#3",
+        "mini@v1.0.0",
+        "mini@v2.0.0",
+    ]
+    assert "second thoughts" in mini.git("tag", "-n9", "--list", "mini#production#3")
 
 
 def test_a_refused_candidate_leaves_the_champion_alone(mini):

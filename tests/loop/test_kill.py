@@ -1,0 +1,99 @@
+"""Killed at any instant: status tells the truth, and the next command carries on."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from mlflow.tracking import MlflowClient
+
+from penstock.domain.event import EventType
+from penstock.journal import Journal
+
+KILLS = int(os.environ.get("PENSTOCK_KILLS", "50"))
+LONGEST = 8.0
+
+
+def start(root):
+    """Start `penstock run --deploy` in a process group of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "penstock", "run", "--deploy", "--json"],
+        cwd=root,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def kill(process):
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    process.wait()
+
+
+def send_for_ever(mini, live, stopping):
+    """Keep requests going whenever a gateway answers."""
+    while not stopping.is_set():
+        try:
+            with live(mini.url(), connections=1):
+                stopping.wait(3600)
+        except OSError:
+            stopping.wait(0.5)
+
+
+@pytest.mark.timeout(1500)
+def test_status_is_true_and_work_goes_on_after_every_kill(mini, live):
+    client = MlflowClient(f"sqlite:///{mini.root}/mlflow.db")
+    drawn = random.Random(20130101)
+    stopping = threading.Event()
+    sender = threading.Thread(target=send_for_ever, args=(mini, live, stopping))
+    sender.start()
+    try:
+        for number in range(KILLS):
+            if number % 5 == 4:
+                mini.edit("params.yaml", "strength: ", "strength: 1")
+                mini.commit(f"Change {number}")
+            process = start(mini.root)
+            time.sleep(drawn.uniform(0.0, LONGEST))
+            kill(process)
+            check(mini.ask("status"), client)
+        ended = mini.ask("run", "--deploy")
+        assert ended["outcome"] == "done"
+        status = mini.ask("status")
+        assert status["champion"]["version"] == status["newest"]["version"]
+        assert status["traffic"]["split"] == {str(status["champion"]["version"]): 100.0}
+    finally:
+        stopping.set()
+        sender.join()
+    check_journal(mini, client)
+
+
+def check(status, client):
+    """What status says is what MLflow holds, and there are never two champions."""
+    versions = client.search_model_versions("name='mini'") if status["versions"] else []
+    assert status["versions"] == len(versions)
+    assert all(one.tags["penstock.run_id"] and one.tags["git.commit"] for one in versions)
+    runs = [one.tags["penstock.run_id"] for one in versions]
+    assert len(runs) == len(set(runs))
+    if status["champion"] is not None:
+        holder = client.get_model_version_by_alias("mini", "champion")
+        assert int(holder.version) == status["champion"]["version"]
+    split = status["traffic"]["split"]
+    assert sum(split.values()) in (0.0, 100.0)
+    assert set(split) <= {str(one.version) for one in versions}
+
+
+def check_journal(mini, client):
+    """Every version was registered once, every change of champion leads back to a trigger."""
+    with Journal(mini.root / ".penstock" / "journal.db") as journal:
+        registered = [event.subject for event in journal.events(type=EventType.VERSION_REGISTERED)]
+        assert sorted(set(registered)) == sorted(registered)
+        assert len(registered) == len(client.search_model_versions("name='mini'"))
+        for event in journal.events(type=EventType.CHAMPION_CHANGED):
+            assert journal.causes(event.id)[-1].type is EventType.TRIGGER_FIRED
