@@ -65,7 +65,8 @@ def main():
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
         free.close()
-        stack = module.Stack(Path(folder), port)
+        python = module.write_interpreter(Path(folder) / "environment")
+        stack = module.Stack(Path(folder), port, python)
         try:
             stack.deploy_first()
             found = [once(module, stack, options.clients) for _ in range(options.runs)]

@@ -22,25 +22,46 @@ from penstock.journal import Journal
 from penstock.rollouts import Controller, LocalTarget
 
 DRIVER = Path(__file__).with_name("driver.py")
-MODEL = """
+RUNTIME = """
 import json, pathlib, time
 
-class Model:
+from penstock.inference.description import Description
+from penstock.serving.answers import Reply
+
+
+class Light:
     def __init__(self, settings):
         self.settings = settings
-    def predict(self, data, params=None):
-        rows = data["x"].tolist()
-        if any(x % 100 < self.settings["fails"] for x in rows):
-            raise ValueError("a row that this version cannot take")
-        time.sleep(self.settings["sleep"])
-        return [x % 2 for x in rows]
 
-def _load_pyfunc(path):
-    settings = json.loads(pathlib.Path(path).read_text())
+    def describe(self):
+        return Description(runtime="light")
+
+    def settle(self):
+        pass
+
+    def rows(self, item):
+        return None
+
+    def predict(self, rows):
+        raise ValueError("never asked")
+
+    def whole(self, kind, body):
+        rows = [row[0] for row in json.loads(body)["dataframe_split"]["data"]]
+        if any(x % 100 < self.settings["fails"] for x in rows):
+            return Reply(500, b'{"error": "a row that this version cannot take"}')
+        time.sleep(self.settings["sleep"])
+        answers = [x % 2 for x in rows]
+        return Reply(200, json.dumps({"predictions": answers}).encode(), str(answers[0]))
+
+
+def load(path, mlmodel):
+    settings = json.loads((pathlib.Path(path) / "settings.json").read_text())
     if settings["breaks"]:
         raise RuntimeError("this version cannot be loaded")
-    return Model(settings)
+    return Light(settings)
 """
+"""A runtime that starts at once, found as any runtime of a user's would be."""
+
 STRATEGY = Strategy(
     steps=(
         Step(StepKind.SHADOW, 0.0, 0.5, 20),
@@ -57,16 +78,26 @@ STRATEGY = Strategy(
 
 
 def write_model(path, *, fails=0, sleep=0.0, breaks=False):
-    """An MLflow model that fails for `fails` percent of the rows, or is slow, or does not load."""
-    (path / "code").mkdir(parents=True)
-    (path / "code" / "rollout_model.py").write_text(MODEL)
-    (path / "settings.json").write_text(
-        json.dumps({"fails": fails, "sleep": sleep, "breaks": breaks})
+    """A model that fails for `fails` percent of the rows, or is slow, or does not load."""
+    path.mkdir(parents=True)
+    settings = {"fails": fails, "sleep": sleep, "breaks": breaks}
+    (path / "settings.json").write_text(json.dumps(settings))
+    (path / "MLmodel").write_text("flavors:\n  light: {}\n")
+
+
+def write_interpreter(folder):
+    """An interpreter whose environment has the light runtime; returns its path."""
+    package = folder / "light-1.0.dist-info"
+    package.mkdir(parents=True)
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: light\nVersion: 1.0\n")
+    (package / "entry_points.txt").write_text("[penstock.runtimes]\nlight = light_runtime:load\n")
+    (folder / "light_runtime.py").write_text(RUNTIME)
+    python = folder / "python"
+    python.write_text(
+        f'#!/bin/sh\nPYTHONPATH="{folder}:$PYTHONPATH" exec "{sys.executable}" "$@"\n'
     )
-    (path / "MLmodel").write_text(
-        "flavors:\n  python_function:\n    loader_module: rollout_model\n    code: code\n"
-        "    data: settings.json\n    python_version: 3.11.0\nmodel_uuid: 0\n"
-    )
+    python.chmod(0o755)
+    return str(python)
 
 
 class FileRegistrar:
@@ -150,6 +181,7 @@ class Load:
 class Stack:
     root: Path
     port: int
+    python: str
     strategy: Strategy = STRATEGY
     bundles: dict = field(default_factory=dict)
     drivers: list = field(default_factory=list)
@@ -178,7 +210,7 @@ class Stack:
         version = str(len(self.bundles) + 1)
         path = self.root / f"model-{version}"
         write_model(path, **how)
-        self.bundles[version] = Bundle("model", version, str(path), sys.executable)
+        self.bundles[version] = Bundle("model", version, str(path), self.python)
         return self.bundles[version]
 
     def controller(self, journal):
@@ -260,7 +292,8 @@ def stack(tmp_path_factory):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    made = Stack(tmp_path_factory.mktemp("stack"), port)
+    root = tmp_path_factory.mktemp("stack")
+    made = Stack(root, port, write_interpreter(root / "environment"))
     made.deploy_first()
     yield made
     made.stop()
@@ -275,5 +308,5 @@ def load(stack):
 
 @pytest.fixture
 def write():
-    """The function that writes a model."""
-    return write_model
+    """The functions that write a model, and an interpreter for it."""
+    return write_model, write_interpreter

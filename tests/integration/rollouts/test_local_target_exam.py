@@ -1,7 +1,6 @@
 """The local target, with a real gateway and real workers, takes the exam of targets."""
 
 import socket
-import sys
 
 import pytest
 
@@ -26,8 +25,9 @@ class TestLocalTarget(TargetExam):
 
     @pytest.fixture
     def bundles(self, tmp_path, write):
-        made = []
+        model, interpreter = write
+        made, python = [], interpreter(tmp_path / "environment")
         for version in ("1", "2", "3"):
-            write(tmp_path / version, breaks=version == "3")
-            made.append(Bundle("model", version, str(tmp_path / version), sys.executable))
+            model(tmp_path / version, breaks=version == "3")
+            made.append(Bundle("model", version, str(tmp_path / version), python))
         return tuple(made)
