@@ -10,7 +10,6 @@ import shutil
 import subprocess
 import sys
 import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlparse
@@ -65,24 +64,35 @@ class Commands:
 
 @contextlib.contextmanager
 def traffic(url, connections=3):
-    """Send requests while the block runs; yields a counter of (status, version)."""
+    """Send requests while the block runs; yields a counter of (status, version).
+
+    `url` may be a function: it is asked again after every failed request, which counts as one with
+    status 0.
+    """
     seen = collections.Counter()
     stopping = threading.Event()
+    where = url if callable(url) else lambda: url
 
     def send(seed):
         drawn = random.Random(seed)
-        connection = http.client.HTTPConnection(urlparse(url).netloc, timeout=60)
+        connection = None
         while not stopping.is_set():
             rows = [[drawn.gauss(0, 1) for _ in range(3)]]
             body = {"dataframe_split": {"columns": ["age", "visits", "spent"], "data": rows}}
-            connection.request(
-                "POST", "/invocations", json.dumps(body), {"Content-Type": "application/json"}
-            )
-            answer = connection.getresponse()
-            answer.read()
-            seen[answer.status, answer.headers["X-Penstock-Version"]] += 1
-            time.sleep(0.002)
-        connection.close()
+            try:
+                if connection is None:
+                    connection = http.client.HTTPConnection(urlparse(where()).netloc, timeout=60)
+                connection.request(
+                    "POST", "/invocations", json.dumps(body), {"Content-Type": "application/json"}
+                )
+                answer = connection.getresponse()
+                answer.read()
+                seen[answer.status, answer.headers["X-Penstock-Version"]] += 1
+            except (OSError, http.client.HTTPException):
+                seen[0, None] += 1
+                connection = None
+                stopping.wait(0.2)
+            stopping.wait(0.002)
 
     threads = [threading.Thread(target=send, args=(number,)) for number in range(connections)]
     for one in threads:
