@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -46,10 +47,7 @@ class Ignores:
             ignored = self._asked()
             new = [entry for entry, out in missing if out not in ignored]
             if new:
-                text = file.read_text(encoding="utf-8") if file.exists() else ""
-                start = text if not text or text.endswith("\n") else text + "\n"
-                lines = "".join(f"{entry}\n" for entry in new)
-                durable.replace(file, (start + lines).encode(), sync=False)
+                _append(file, "".join(f"{entry}\n" for entry in new))
 
     def _entry(self, out: str) -> tuple[Path, str]:
         path = self._root / out
@@ -81,3 +79,16 @@ def _lines(file: Path) -> list[str]:
         return file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
         return []
+
+
+def _append(file: Path, lines: str) -> None:
+    """Add lines in one write: replacing the whole file would make the disk wait each time."""
+    try:
+        with file.open("a+b", buffering=0) as stream:
+            end = stream.seek(0, os.SEEK_END)
+            if end:
+                stream.seek(end - 1)
+                lines = lines if stream.read(1) == b"\n" else "\n" + lines
+            stream.write(lines.encode())
+    except OSError as error:
+        raise durable.cannot_write(file, error) from error
