@@ -237,7 +237,12 @@ class Area:
 
     sample: AreaSample
     guarantee: str = FINITE
-    method: str = "empirical Bernstein for U-statistics"
+
+    @property
+    def method(self) -> str:
+        """Name of the method: it depends on the number of rows alone."""
+        few = self.sample.dealt is not None
+        return "betting on dealt blocks" if few else "empirical Bernstein for U-statistics"
 
     @property
     def value(self) -> float:
@@ -269,9 +274,7 @@ class Area:
 
     def scaled(self, factor: float) -> Area:
         """Return the same areas on more rows."""
-        positives = round(self.sample.positives * factor)
-        negatives = round(self.sample.negatives * factor)
-        return replace(self, sample=replace(self.sample, positives=positives, negatives=negatives))
+        return replace(self, sample=self.sample.scaled(factor))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from penstock.gates.conditions import Clause
 from penstock.gates.estimates import (
@@ -19,8 +21,10 @@ from penstock.gates.estimates import (
 from penstock.gates.metrics import LOG_LOSS_CLIP
 from penstock.gates.names import METRICS
 from penstock.stats.ranks import AreaSample
+from penstock.stats.resampling import shuffled
 
 _ROWS = 1_000_000
+_SCORES = 20_000
 _POSITIVE = frozenset({"recall", "false_negative_rate"})
 _NEGATIVE = frozenset({"specificity", "false_positive_rate"})
 _CALLED = frozenset({"precision", "f1", "jaccard"})
@@ -106,21 +110,26 @@ def _part(name: str, wanted: Expectation) -> float:
 
 
 def _area(clause: Clause, wanted: Expectation, *, gap: bool) -> Plan:
-    """Plan with Hanley and McNeil's variances (1982); a gap with those of correlated models."""
+    """Plan with normal scores, at their quantiles in the order of a fixed hash."""
     area = wanted.area if gap else min(max(clause.threshold, 0.5), 0.999)
-    positives = round(_ROWS * wanted.positive)
-    by_positive = area / (2 - area) - area**2
-    by_negative = 2 * area**2 / (1 + area) - area**2
-    pair = area * (1 - area)
-    low, high, value = 0.0, 1.0, clause.threshold
+    positives = max(1, min(round(_SCORES * wanted.positive), _SCORES - 1))
+    labels = np.arange(_SCORES) < positives
+    quantiles = np.concatenate([_normal(positives, 20), _normal(_SCORES - positives, 21)])
+    scores = quantiles + np.sqrt(2) * ndtri(area) * labels
+    parts = [(1.0, scores)]
+    note = f"{wanted.positive:.0%} positive rows"
     if gap:
-        # The kernel of a difference is not 0 only for pairs that the models order differently.
-        low, high, pair = -1.0, 1.0, wanted.disagree
-        by_positive, by_negative = by_positive * wanted.disagree, by_negative * wanted.disagree
-    sample = AreaSample(
-        value, positives, _ROWS - positives, low, high, by_positive, by_negative, pair
-    )
-    return Plan(Area(sample), f"{wanted.positive:.0%} positive rows", bounded=False)
+        # Two scores order this share of the pairs differently when so correlated.
+        noise = np.tan(np.pi * min(wanted.disagree, 0.49)) * _normal(_SCORES, 22)
+        parts.append((-1.0, scores + noise))
+        note += f", scores that order {wanted.disagree:.0%} of the pairs differently"
+    return Plan(Area(AreaSample.of(labels, parts)), note)
+
+
+def _normal(n: int, number: int) -> NDArray[np.float64]:
+    """Return the quantiles of the normal distribution, shuffled in a fixed way."""
+    quantiles = ndtri((np.arange(n) + 0.5) / n)
+    return np.asarray(quantiles[shuffled(n, number)], dtype=np.float64)
 
 
 def _mean(name: str, wanted: Expectation, *, gap: bool) -> Plan:

@@ -32,7 +32,8 @@ _EXACT_ROWS = 1 << 11
 _LEVELS = 1 << 12
 _STEPS = 60
 _MOST = 20.0
-_RISK = 0.9
+RISK = 0.9
+"""Share of the wealth that one row may cost, at most."""
 
 
 def lower_mean(
@@ -81,10 +82,18 @@ def log_evidence(unit: Floats, counts: Floats, mean: float, level: float) -> flo
     >>> round(log_evidence(np.array([0.0, 1.0]), np.array([900.0, 100.0]), 0.05, 6.9), 3)
     18.341
     """
-    bets = np.minimum(_bets(float(counts.sum()), level), _RISK / mean)[:, None]
-    growth = np.log1p(bets * (unit - mean)) @ counts
-    top = float(growth.max())
-    return top + math.log(float(np.exp(growth - top).mean()))
+    stakes = np.minimum(bets(float(counts.sum()), level), RISK / mean)[:, None]
+    return log_mean_exp(np.log1p(stakes * (unit - mean)) @ counts)
+
+
+def log_mean_exp(values: Floats) -> float:
+    """Return ``log(mean(exp(values)))`` without overflow.
+
+    >>> log_mean_exp(np.array([1000.0, 1000.0]))
+    1000.0
+    """
+    top = float(values.max())
+    return top + math.log(float(np.exp(values - top).mean()))
 
 
 def _unit_lower(unit: Floats, counts: Floats, level: float) -> float:
@@ -94,12 +103,30 @@ def _unit_lower(unit: Floats, counts: Floats, level: float) -> float:
     if centre <= 0:
         return 0.0
 
-    def excess(mean: float) -> float:
-        """Positive where `mean` is refuted; on the scale of a radius it is nearly a line."""
-        evidence = log_evidence(unit, counts, mean, level)
-        return math.copysign(math.sqrt(abs(evidence)), evidence) - math.sqrt(level)
+    def evidence(mean: float) -> float:
+        return log_evidence(unit, counts, mean, level)
 
     radius = math.sqrt(2 * level * max(float(counts @ (unit - centre) ** 2) / n, 1e-12) / n)
+    return edge(evidence, centre, radius, level)
+
+
+def edge(evidence: Callable[[float], float], centre: float, radius: float, level: float) -> float:
+    """Return a mean that is refuted, within a thousandth of the way to the first that is not.
+
+    Args:
+        evidence: logarithm of the e-value against a mean; it falls as the mean rises.
+        centre: a mean that is not refuted.
+        radius: about how far the answer is below it.
+        level: evidence that refutes.
+    """
+    if centre <= 0:
+        return 0.0
+
+    def excess(mean: float) -> float:
+        """Positive where `mean` is refuted; on the scale of a radius it is nearly a line."""
+        found = evidence(mean)
+        return math.copysign(math.sqrt(abs(found)), found) - math.sqrt(level)
+
     kept, above = centre, -math.sqrt(level)
     refuted = centre - 1.1 * radius
     while refuted > 0 and (below := excess(refuted)) < 0:
@@ -145,8 +172,8 @@ def _between(
     return refuted
 
 
-def _bets(n: float, level: float) -> Floats:
-    """Return the grid of bets: fixed by n and alpha alone."""
+def bets(n: float, level: float) -> Floats:
+    """Return the grid of bets: fixed by n and ``level = log(1 / alpha)`` alone."""
     least = min(1.0, math.sqrt(8 * level / n))
     steps = math.ceil(2 * math.log2(_MOST / least))
     return np.asarray(least * 2.0 ** (np.arange(steps + 1) / 2))

@@ -6,7 +6,8 @@ all ways to deal the rows into ``k`` disjoint blocks, of a mean of k independent
 (Hoeffding 1963, section 5). So Bernstein's inequality for k independent block areas holds for it,
 with their variance; and the same argument bounds that variance by its own unbiased estimate
 (Maurer and Pontil 2009; Peel, Anthoine and Ralaivola 2010). Hoeffding's own bound and a few block
-sizes share the level, in parts that the number of rows fixes beforehand.
+sizes share the level, in parts that the number of rows fixes beforehand. With fewer than 20,000
+rows of one kind, betting on dealt blocks is narrower (`penstock.stats.dealing`) and is used.
 
 >>> rng = np.random.default_rng(3)
 >>> labels = rng.random(4000) < 0.25
@@ -20,14 +21,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from penstock.stats.dealing import Dealt
+
 Floats = NDArray[np.float64]
 
 _NUISANCE = 0.1
+_FEW = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,7 @@ class AreaSample:
         by_positive, by_negative: variance of the kernel's mean given one positive, one negative
             row; unbiased estimates.
         pair: variance of the kernel over single pairs; unbiased estimate.
+        dealt: blocks to bet on, where there are fewer than 20,000 rows of one kind.
     """
 
     value: float
@@ -52,6 +57,7 @@ class AreaSample:
     by_positive: float
     by_negative: float
     pair: float
+    dealt: Dealt | None = None
 
     @property
     def range(self) -> float:
@@ -76,19 +82,33 @@ class AreaSample:
         x = sum((w * one[0] for w, one in zip(weights, placed, strict=True)), np.zeros(m))
         y = sum((w * one[1] for w, one in zip(weights, placed, strict=True)), np.zeros(n))
         square = _mean_square(labels, parts)
-        return cls(float(x.mean()), m, n, low, high, *_components(x, y, square))
+        dealt = Dealt.of(labels, parts, low, high) if min(m, n) < _FEW else None
+        return cls(float(x.mean()), m, n, low, high, *_components(x, y, square), dealt)
 
     def lower(self, alpha: float) -> float:
         """Return a lower confidence bound that holds at level `alpha` for any n."""
         if not self.positives or not self.negatives or alpha <= 0:
             return self.low
+        if self.dealt is not None:
+            return min(self.value, self.dealt.lower(alpha))
         return max(self.low, self.value - self.radius(alpha, self.value - self.low))
 
     def upper(self, alpha: float) -> float:
         """Return an upper confidence bound that holds at level `alpha` for any n."""
         if not self.positives or not self.negatives or alpha <= 0:
             return self.high
+        if self.dealt is not None:
+            return max(self.value, self.dealt.upper(alpha))
         return min(self.high, self.value + self.radius(alpha, self.high - self.value))
+
+    def scaled(self, factor: float) -> AreaSample:
+        """Return the same areas on more rows."""
+        return replace(
+            self,
+            positives=round(self.positives * factor),
+            negatives=round(self.negatives * factor),
+            dealt=None if self.dealt is None else self.dealt.scaled(factor),
+        )
 
     def radius(self, alpha: float, most: float) -> float:
         """Return how far the true value may be at level `alpha`, on one side.
