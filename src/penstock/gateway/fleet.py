@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 from penstock.domain.traffic import TrafficTable
+from penstock.domain.version import Bundle
 from penstock.gateway.group import Group
 from penstock.gateway.options import GatewayOptions
 from penstock.gateway.split import Split
@@ -33,6 +34,7 @@ class Fleet:
         self._environment = worker_environment(state, options.threads)
         self._leaving: set[asyncio.Task[None]] = set()
         self._retired: list[Group] = []
+        self._successors: dict[str, Group] = {}
         self._serving: str | None = None
         """Champion of the last table whose champion was ready; stands in for one that is not."""
 
@@ -40,16 +42,25 @@ class Fleet:
         """Take a table as the wanted state; workers start and end in the background."""
         self.table = table
         for bundle in table.bundles:
-            group = self.groups.get(bundle.version)
-            if group is not None and group.bundle != bundle:
-                # The same version packed anew: the old workers leave, new ones start.
-                self._leave(self.groups.pop(bundle.version))
-                group = None
+            version = bundle.version
+            group = self.groups.get(version)
             if group is None:
-                group = Group(bundle, self._state, self._environment, self._options, self._changed)
-                self.groups[bundle.version] = group
-            group.scale(table.replicas)
+                group = self.groups[version] = self._group(bundle)
+            successor = self._successors.get(version)
+            if successor is not None and successor.bundle != bundle:
+                self._leave(self._successors.pop(version))
+                successor = None
+            if group.bundle == bundle:
+                group.scale(table.replicas)
+                continue
+            # The same version packed anew: the old workers answer until the new ones are ready.
+            if successor is None:
+                successor = self._successors[version] = self._group(bundle)
+            successor.scale(table.replicas)
         self._changed()
+
+    def _group(self, bundle: Bundle) -> Group:
+        return Group(bundle, self._state, self._environment, self._options, self._changed)
 
     def ready(self) -> frozenset[str]:
         """Return versions with at least one worker that answers."""
@@ -57,11 +68,12 @@ class Fleet:
 
     def failed(self) -> dict[str, str]:
         """Return versions that cannot be served, with the reason."""
-        return {v: g.failed for v, g in self.groups.items() if g.failed and not g.ready}
+        groups = [*self.groups.items(), *self._successors.items()]
+        return {version: one.failed for version, one in groups if one.failed and not one.ready}
 
     def check(self, now: float) -> None:
         """Look after time-outs; called every tenth of a second with the monotonic time."""
-        for group in (*self.groups.values(), *self._retired):
+        for group in (*self.groups.values(), *self._successors.values(), *self._retired):
             group.check(now)
 
     def check_memory(self) -> None:
@@ -71,14 +83,19 @@ class Fleet:
 
     async def drain(self) -> None:
         """End all workers when their requests are answered."""
-        for version in list(self.groups):
-            self._leave(self.groups.pop(version))
+        for groups in (self.groups, self._successors):
+            for version in list(groups):
+                self._leave(groups.pop(version))
         if self._leaving:
             await asyncio.gather(*self._leaving, return_exceptions=True)
 
     def _changed(self) -> None:
         """Recompute the split, then let go whoever is needed no more."""
         table = self.table
+        for version, successor in list(self._successors.items()):
+            if successor.ready:
+                self._leave(self.groups[version])
+                self.groups[version] = self._successors.pop(version)
         champion = table.champion
         if champion is None or self._is_ready(champion):
             self._serving = champion
@@ -95,8 +112,9 @@ class Fleet:
             salt=table.salt.encode(),
         )
         wanted = {bundle.version for bundle in table.bundles} | {champion}
-        for version in [one for one in self.groups if one not in wanted]:
-            self._leave(self.groups.pop(version))
+        for groups in (self._successors, self.groups):
+            for version in [one for one in groups if one not in wanted]:
+                self._leave(groups.pop(version))
 
     def _is_ready(self, version: str) -> bool:
         group = self.groups.get(version)

@@ -67,7 +67,8 @@ class Group:
         self._pause = 0.0
         self._deaths: deque[float] = deque(maxlen=CRASHES)
         self._loop = asyncio.get_running_loop()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._starts: set[asyncio.Task[None]] = set()
+        self._farewells: set[asyncio.Task[None]] = set()
         self._emptied: asyncio.Event = asyncio.Event()
 
     @property
@@ -112,7 +113,7 @@ class Group:
         self.draining = True
         self._wanted = 0
         self._ready.clear()
-        for task in list(self._tasks):
+        for task in list(self._starts):
             task.cancel()
         for worker in list(self._workers):
             self._retire(worker)
@@ -169,8 +170,8 @@ class Group:
         worker = Worker(self.bundle, self._on_ready, self._on_cut, self._on_lost)
         self._workers.append(worker)
         task = self._loop.create_task(self._start(worker, pause))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._starts.add(task)
+        task.add_done_callback(self._starts.discard)
 
     async def _start(self, worker: Worker, pause: float) -> None:
         try:
@@ -235,8 +236,8 @@ class Group:
         self._workers.remove(worker)
         self._leaving.append(worker)
         task = self._loop.create_task(self._farewell(worker))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._farewells.add(task)
+        task.add_done_callback(self._farewells.discard)
 
     async def _farewell(self, worker: Worker) -> None:
         with contextlib.suppress(TimeoutError):
@@ -246,6 +247,8 @@ class Group:
             worker.close()
         else:
             worker.kill("it was no longer wanted")
+        if worker.process is None:  # it had not even begun
+            self._dropped(worker)
 
     def _forget(self, worker: Worker) -> None:
         if worker in self._ready:

@@ -58,6 +58,20 @@ def test_a_new_champion_takes_over_when_it_is_ready(site):
     site.until(lambda status: status.ready == {"3"})
 
 
+def test_a_version_packed_anew_replaces_itself(site):
+    """The same version from another directory: the old workers answer until the new are ready."""
+    site.start()
+    first = site.bundle(1)
+    site.apply(first, champion="1")
+    broken = replace(first, path=site.bundle(8, broken=True).path)
+    site.apply(broken, wait=False)
+    site.until(lambda status: "1" in status.failed)
+    assert ask(site)[2] == b'{"predictions": [1]}'
+    site.apply(replace(first, path=site.bundle(9).path), wait=False)
+    site.until(lambda _: ask(site)[2] == b'{"predictions": [9]}')
+    assert site.client.status().failed == {}
+
+
 def test_no_model_at_all(site):
     site.start()
     status, headers, body = ask(site)
