@@ -145,13 +145,16 @@ class Store:
                 self._digests.remember(path, files)
             self.objects.remember()
 
-    def has(self, artifact: Artifact) -> bool:
-        """Whether all bytes of an artifact are in the cache.
+    def has(self, artifact: Artifact, *, quick: bool = False) -> bool:
+        """Whether all bytes of an artifact are in the cache, undamaged.
 
-        Of a large directory that was complete, it is enough that no object came or went since.
-        What was damaged in place meanwhile is found by `missing` and `checkout`.
+        Args:
+            artifact: what is asked for.
+            quick: whether, of a large directory that was complete, it is enough that no object
+                came or went since; 2 ms instead of 1 s for 100,000 files. What was damaged in
+                place meanwhile is then found by `missing` and `checkout`.
         """
-        if (artifact.nfiles or 0) < _LARGE_DIRECTORY:
+        if not quick or (artifact.nfiles or 0) < _LARGE_DIRECTORY:
             return not self.missing(artifact)
         outline = self.objects.outline()
         if outline is not None and self.index.is_complete(artifact.md5, outline):
