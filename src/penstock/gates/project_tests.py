@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from penstock.config.settings import DataGateSettings, ModelSettings
+from penstock.domain.artifact import Artifact
+from penstock.domain.run import Run
 from penstock.domain.verdict import Verdict
+from penstock.errors import PenstockError
 from penstock.gates.data_gates import data_tests
 from penstock.gates.rehearsal import rehearse
+from penstock.gates.subjects import champion_record, home_of
+from penstock.journal import Journal
 
 
 def data_verdicts(
@@ -41,6 +47,50 @@ def data_verdicts(
         id_columns=model.id_columns,
         policies=policies,
     )
+
+
+def champion_rows(base: Path, model: ModelSettings) -> Path | None:
+    """Return the training data of the champion, brought back from the cache by its digest.
+
+    Args:
+        base: the project, or a worktree of it.
+        model: names the training data.
+
+    Returns:
+        None before the first deployment, without `train_data`, and when the cache has lost it.
+    """
+    from penstock.artifacts import Store
+
+    home = home_of(base.absolute())
+    record = champion_record(home, model.name)
+    artifact = _learnt_from(home, record, model.train_data) if record and model.train_data else None
+    if artifact is None:
+        return None
+    suffix = Path(artifact.path).suffix
+    place = home / ".penstock" / "reference" / f"{artifact.md5}{suffix}"
+    if place.exists():
+        return place
+    store = Store.open(home)
+    try:
+        store.checkout(artifact, place)
+    except PenstockError:  # what is lost cannot be compared; the other tests go on
+        return None
+    finally:
+        store.close()
+    return place
+
+
+def _learnt_from(home: Path, version: dict[str, Any], train_data: str) -> Artifact | None:
+    """Find the training data among what the stages of the champion's run read and made."""
+    with Journal(home / ".penstock" / "journal.db") as journal:
+        record = journal.get("run", str(version.get("run_id")))
+    if record is None:
+        return None
+    for stage in Run.from_dict(record.value).stages:
+        for artifact in (*stage.outs, *stage.deps):
+            if artifact.path == train_data and not artifact.is_dir:
+                return artifact
+    return None
 
 
 def training_verdicts(

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from penstock.errors import PenstockError
 
@@ -103,7 +104,7 @@ class Subjects:
             root=root,
             model=model.name,
             candidate=root / model.path,
-            champion=_champion(_home(root), model.name),
+            champion=_champion(home_of(root), model.name),
             test_data=root / model.test_data,
             target=model.target,
             task=model.task,
@@ -111,7 +112,7 @@ class Subjects:
         )
 
 
-def _home(root: Path) -> Path:
+def home_of(root: Path) -> Path:
     """Return the project that a worktree belongs to, or the project itself."""
     for place in root.parents:
         if (place.parent.name, place.name) == _WORKTREES:
@@ -119,8 +120,8 @@ def _home(root: Path) -> Path:
     return root
 
 
-def _champion(home: Path, model: str) -> Path | None:
-    """Return the registered copy of the champion, as the journal has it."""
+def champion_record(home: Path, model: str) -> dict[str, Any] | None:
+    """Return the champion's version as the journal has it, None before the first deployment."""
     from penstock.domain.event import EventType
     from penstock.journal import Journal
 
@@ -132,11 +133,17 @@ def _champion(home: Path, model: str) -> Path | None:
             changed = journal.events(type=EventType.CHAMPION_CHANGED, newest_first=True, limit=1)
             for event in changed:
                 record = journal.get("version", f"{model}/{event.data.get('version')}")
-                source = Path(str(record.value.get("source"))) if record else None
-                return source if source is not None and source.exists() else None
+                return record.value if record else None
     except PenstockError:
         return None  # a locked journal must not keep tests from running: they see no champion
     return None
+
+
+def _champion(home: Path, model: str) -> Path | None:
+    """Return the registered copy of the champion."""
+    record = champion_record(home, model)
+    source = Path(str(record.get("source"))) if record else None
+    return source if source is not None and source.exists() else None
 
 
 def _text(path: Path | None) -> str:

@@ -1,12 +1,21 @@
 """A rehearsal of the stage that makes the model: on a sample, in a copy of the project."""
 
+from contextlib import closing
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from penstock.artifacts import Store
 from penstock.config.settings import DataGateSettings, ModelSettings
+from penstock.domain.event import Event, EventType
+from penstock.domain.revision import Revision
+from penstock.domain.run import Run, StageOutcome, StageRun
 from penstock.domain.verdict import Outcome
 from penstock.gates import data_verdicts, rehearse, training_verdicts
+from penstock.gates.project_tests import champion_rows
+from penstock.journal import Journal
 
 TRAIN = """
 import pathlib, pickle
@@ -82,3 +91,30 @@ def test_the_data_by_settings(project):
     assert not any(one.blocking for one in found)
     off = DataGateSettings(overlap="off", leakage="off", balance="off", drift="off")
     assert data_verdicts(off, MODEL, project) == ()
+
+
+def test_drift_is_held_against_what_the_champion_learnt_from(project):
+    """The champion's rows come back from the cache by their digest, whatever stands there now."""
+    model = replace(MODEL, train_data="data/train.csv")
+    train = project / "data" / "train.csv"
+    assert champion_rows(project, model) is None
+    with closing(Store.open(project)) as store:
+        artifact = store.hash(train, name="data/train.csv")
+        store.save(train, artifact)
+    stage = StageRun("train", StageOutcome.RAN, deps=(artifact,))
+    run = Run("run-1", Revision("0" * 40), 0.0, stages=(stage,))
+    with Journal(project / ".penstock" / "journal.db") as journal, journal.transaction() as tx:
+        tx.put("run", "run-1", run.to_dict())
+        tx.put("version", "demo/1", {"run_id": "run-1", "source": "gone"})
+        tx.append(Event(EventType.CHAMPION_CHANGED, "demo", {"version": "1"}))
+    learnt = train.read_bytes()
+    moved = pd.read_csv(project / "data" / "test.csv").assign(b=100.0)
+    moved.to_csv(project / "data" / "test.csv", index=False)
+    train.unlink()
+    past = champion_rows(project, model)
+    assert past.read_bytes() == learnt
+    asked = DataGateSettings(overlap="off", leakage="off", balance="off", drift="block")
+    (found,) = data_verdicts(asked, MODEL, project, reference=past)
+    assert found.outcome is Outcome.FAILED
+    assert found.stops
+    assert "b shifted by" in found.words
