@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import resource
 import secrets
 import signal
 import socket
@@ -147,6 +148,14 @@ class App:
         )
 
 
+def _allow_connections() -> None:
+    """Raise the limit of open files as far as this user may: each connection is one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 1 << 16 if hard == resource.RLIM_INFINITY else min(hard, 1 << 16)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def serve(state: Path, options: GatewayOptions, listener: socket.socket) -> None:
     """Run a gateway on a listening socket until it is told to stop.
 
@@ -154,6 +163,8 @@ def serve(state: Path, options: GatewayOptions, listener: socket.socket) -> None
         StateError: the recorded table is broken.
     """
     import uvloop
+
+    _allow_connections()
 
     async def live() -> None:
         await App(state, options).run(listener)

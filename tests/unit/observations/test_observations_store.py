@@ -110,7 +110,7 @@ def test_excluded_features_and_failed_requests(tmp_path):
         (2, b"a,b\n1,x\n2,y\n", ("a", "b"), [[1, "x"], [2, "y"]]),
         (
             5,
-            b'{"inputs": [{"name":"a","shape":[2],"data":[1,2]},{"name":"b","shape":[2],"data":[3,4]}]}',
+            b'{"inputs":[{"name":"a","shape":[2],"data":[1,2]},{"name":"b","shape":[2],"data":[3,4]}]}',
             ("a", "b"),
             [[1, 3], [2, 4]],
         ),
