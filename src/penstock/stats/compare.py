@@ -22,7 +22,7 @@ from penstock.stats import proportions
 
 Floats = NDArray[np.float64]
 
-_TAIL = 9.0
+_LEFT_OUT = 1e-3
 _SHARES = 17
 
 
@@ -81,20 +81,28 @@ def paired_p_value(b: int, c: int, n: int, margin: float, *, nuisance: float = 1
     smallest = abs(margin)
     low = max(proportions.lower(b + c, n, nuisance / 2), smallest)
     high = max(proportions.upper(b + c, n, nuisance / 2), low)
-    chances = _Chances(n, margin, z, low, high)
-    return min(1.0, _largest(chances, low, high) + nuisance)
+    chances = _Chances(n, margin, z, low, high, nuisance)
+    return min(1.0, _largest(chances, low, high) + nuisance * (1 + _LEFT_OUT))
 
 
 class _Chances:
     """Chance of an outcome at least as extreme, as a function of the share that disagrees."""
 
-    def __init__(self, n: int, margin: float, z: float, low: float, high: float) -> None:
-        first = max(0, math.floor(n * low - _TAIL * math.sqrt(n * low * (1 - low) + 1)))
-        last = min(n, math.ceil(n * high + _TAIL * math.sqrt(n * high * (1 - high) + 1)))
+    def __init__(
+        self, n: int, margin: float, z: float, low: float, high: float, nuisance: float
+    ) -> None:
         self._n = n
+        self._log_left_out = math.log(2 / (_LEFT_OUT * nuisance))
+        first = max(0, math.floor(n * low - self._spread(low)))
+        last = min(n, math.ceil(n * high + self._spread(high)))
         self._margin = margin
         self._k = np.arange(first, last + 1, dtype=np.float64)
         self._needed = _needed(self._k, n, margin, z)
+
+    def _spread(self, share: float) -> float:
+        """Return how far counts may be from their mean, but for a chance left out (Bernstein)."""
+        log = self._log_left_out
+        return log / 3 + math.sqrt(log**2 / 9 + 2 * log * self._n * share * (1 - share))
 
     def __call__(self, share: float) -> float:
         from scipy.special import betainc, gammaln
@@ -102,8 +110,7 @@ class _Chances:
         if share <= 0:
             return float(self._needed[self._k == 0].min(initial=1) <= 0)
         k, needed, n = self._k, self._needed, self._n
-        spread = _TAIL * math.sqrt(n * share * (1 - share) + 1)
-        near = np.abs(k - n * share) <= spread
+        near = np.abs(k - n * share) <= self._spread(share)
         k, needed = k[near], needed[near]
         logs = gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)
         logs = logs + k * math.log(share) + (n - k) * math.log1p(-share) if share < 1 else logs * 0
