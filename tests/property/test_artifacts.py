@@ -118,7 +118,7 @@ def _make(directory, files):
         target.write_bytes(content)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(trees, trees, st.sampled_from(["copy", "hardlink", "symlink"]))
 def test_whatever_was_saved_comes_back_over_whatever_is_there(first, second, kind):
     with tempfile.TemporaryDirectory() as name:
