@@ -173,7 +173,7 @@ def _caught(one: Walk, version: int, change: Change) -> None:
         and rollout["challenger"]["version"] == str(version),
     )
     seconds = _seconds_to_roll_back(one, rollout["id"])
-    one.check(f"… {seconds:.1f} seconds after the rollout began", holds=seconds < 60)
+    one.check(f"… {seconds:.1f} seconds after its first request", holds=seconds < 60)
     one.check("alias champion still points to version 2", holds=one.read.alias("champion") == 2)
     share = tally.failed / tally.sent if tally.sent else 1.0
     one.check(
@@ -249,9 +249,9 @@ def _weights(rollout: dict[str, Any]) -> list[str]:
 
 
 def _seconds_to_roll_back(one: Walk, rollout: str) -> float:
-    began = [e for e in one.read.events(EventType.ROLLOUT_STARTED) if e.subject == rollout]
+    steps = [e for e in one.read.events(EventType.ROLLOUT_STEPPED) if e.subject == rollout]
     ended = [e for e in one.read.events(EventType.ROLLOUT_ROLLED_BACK) if e.subject == rollout]
-    return ended[-1].time - began[-1].time if began and ended else float("inf")
+    return ended[-1].time - steps[0].time if steps and ended else float("inf")
 
 
 def _newest_release(one: Walk) -> tuple[str, str]:
