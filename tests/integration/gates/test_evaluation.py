@@ -72,19 +72,6 @@ def test_csv_in_batches_without_a_target_gives_the_same(models, logistic):
     assert found.labels.tolist() == logistic.labels.tolist()
 
 
-def test_a_pickle_needs_no_mlflow(models, tmp_path):
-    (tmp_path / "model.pkl").write_bytes((models / "sklearn" / "model.pkl").read_bytes())
-    found = evaluate(
-        tmp_path / "model.pkl",
-        sys.executable,
-        models / "test.parquet",
-        "late",
-        latency_requests=0,
-    )
-    assert found.ok, found.error
-    assert found.latency_p99 is None
-
-
 def bad_model(folder, body):
     """Write a pickle whose class does what `body` says, in a module beside it."""
     (folder / "bad_model.py").write_text(
