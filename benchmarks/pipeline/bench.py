@@ -106,6 +106,7 @@ def sleeps(folder: Path, tools: list[str]) -> None:
     for tool in tools:
         root = folder / f"sleep-{tool}"
         project(root, 1)
+        seconds(TOOLS[tool](8), root)  # reads the settings for the first time
         stages = ["stages:"] + [
             f"  s{at}:\n    cmd: sleep 1 && touch o{at}\n    outs: [o{at}]" for at in range(20)
         ]
