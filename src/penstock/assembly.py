@@ -121,8 +121,8 @@ class Project:
         model = self.settings.model
         rests_on = [
             candidate.digest,
-            self._out_digest(run, base, model.test_data),
-            model.target,
+            *(self._out_digest(run, base, one) for one in self._judged_files(base)),
+            repr(replace(model, name="")),
             self.champion_number() if against is None else against,
             repr(replace(self.settings.gates, conditions=())),
             *(f"{one.text} {one.inconclusive}" for one in self.settings.gates.conditions),
@@ -151,6 +151,12 @@ class Project:
             base=base,
             ledger=gates.Ledger(self.journal),
         )
+
+    def _judged_files(self, base: Path) -> list[str]:
+        """Return the files that the gates read: held-out rows, training rows, the schema."""
+        named = [self.settings.model.test_data, self.settings.model.train_data]
+        named.append(self.settings.gates.data.schema)
+        return [one for one in named if one is not None and (base / one).exists()]
 
     def _out_digest(self, run: Run, base: Path, path: str) -> str:
         for stage in run.stages:

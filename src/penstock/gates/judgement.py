@@ -24,7 +24,6 @@ from penstock.gates.predictions import Predictions
 from penstock.gates.project_tests import champion_rows, data_verdicts, training_verdicts
 from penstock.gates.signature import signature_gate
 
-_ADAPTIVITY = {"first-change": "firstChange"}
 _MIB = 1 << 20
 
 
@@ -66,7 +65,7 @@ def gate_spec(settings: GateSettings, model: ModelSettings) -> GateSpec:
         conditions=conditions,
         reliability=settings.reliability,
         mode="fn-free" if settings.mode == "fn-free" else "fp-free",
-        adaptivity=_ADAPTIVITY.get(settings.adaptivity, settings.adaptivity),
+        adaptivity=settings.adaptivity,
         steps=settings.steps,
         slices=settings.slices,
         positive=model.positive,
@@ -119,7 +118,9 @@ def judge_candidate(
         )
 
     contenders = [candidate] if champion is None else [candidate, champion]
-    with ThreadPoolExecutor(len(contenders)) as pool:
+    # Two models that are timed on the same cores at the same time would slow each other down.
+    together = 1 if "latency" in str(spec.conditions) else len(contenders)
+    with ThreadPoolExecutor(together) as pool:
         answers = list(pool.map(answers_of, contenders))
     verdicts = [] if scanned is None else [scanned]
     past = champion_rows(base, model) if settings.data.drift != "off" else None
