@@ -111,6 +111,11 @@ class Loop:
         names = ("targets", "jobs", "force", "keep_going", "pull", "push")
         how: dict[str, Any] = {name: getattr(wishes, name) for name in names}
         how |= {"listener": listen, "journal": self.journal, "run_id": started.id}
+        if wishes.pull:
+            how["needed"] = (
+                self.project.settings.model.path,
+                self.project.settings.model.test_data,
+            )
         if wishes.commit is None:
             hooks = self.project.stage_tests(root)
             walk.run = pipeline.execute(root, revision=revision, hooks=hooks, **how)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,6 +12,7 @@ from penstock.domain.run import Candidate, Run, StageOutcome, StageRun
 from penstock.domain.verdict import Verdict
 from penstock.journal.journal import Journal
 
+_TOGETHER = 1.0  # seconds
 QUIET = frozenset({StageOutcome.UNCHANGED, StageOutcome.FROZEN})
 
 
@@ -35,6 +37,8 @@ class RunRecorder:
         self._reason = reason
         self._cause = cause
         self._started: Event | None = None
+        self._waiting: list[StageRun] = []
+        self._written = time.monotonic()
 
     @property
     def began(self) -> bool:
@@ -61,34 +65,47 @@ class RunRecorder:
         return self._started
 
     def stage_finished(self, stage_run: StageRun) -> None:
-        """Write down a stage that did something."""
+        """Write down a stage that did something.
+
+        Stages that end close together are written together: what a killed run loses of the
+        journal stands in dvc.lock all the same.
+        """
         self._run = replace(self._run, stages=(*self._run.stages, stage_run))
         if stage_run.outcome in QUIET:
             return
+        self.begin()
+        self._waiting.append(stage_run)
+        if time.monotonic() - self._written >= _TOGETHER:
+            self._write(self._run)
+
+    def _write(self, run: Run, *more: Event) -> list[Event]:
+        """Write the waiting stages, then more events, and the run as it stands."""
         started = self.begin()
         with self._journal.transaction() as tx:
-            data = {
-                "stage": stage_run.stage,
-                "outcome": stage_run.outcome.value,
-                "seconds": round(stage_run.seconds, 3),
-                "reasons": list(stage_run.reasons),
-                "error": stage_run.error,
-            }
-            tx.append(Event(EventType.STAGE_FINISHED, self._run.id, data, cause=started.id))
-            tx.put("run", self._run.id, self._run.to_dict())
+            for one in self._waiting:
+                data = {
+                    "stage": one.stage,
+                    "outcome": one.outcome.value,
+                    "seconds": round(one.seconds, 3),
+                    "reasons": list(one.reasons),
+                    "error": one.error,
+                }
+                tx.append(Event(EventType.STAGE_FINISHED, run.id, data, cause=started.id))
+            written = [tx.append(replace(one, cause=started.id)) for one in more]
+            tx.put("run", run.id, run.to_dict())
+        self._waiting = []
+        self._written = time.monotonic()
+        return written
 
     def finish(self, run: Run) -> Event:
         """Write down the end of the run."""
-        started = self.begin()
-        with self._journal.transaction() as tx:
-            data = {
-                "outcome": run.outcome.value,
-                "seconds": round((run.finished or run.started) - run.started, 3),
-                "stages": {one.stage: one.outcome.value for one in run.stages},
-                "error": run.error,
-            }
-            event = tx.append(Event(EventType.RUN_FINISHED, run.id, data, cause=started.id))
-            tx.put("run", run.id, run.to_dict())
+        data = {
+            "outcome": run.outcome.value,
+            "seconds": round((run.finished or run.started) - run.started, 3),
+            "stages": {one.stage: one.outcome.value for one in run.stages},
+            "error": run.error,
+        }
+        (event,) = self._write(run, Event(EventType.RUN_FINISHED, run.id, data))
         return event
 
 

@@ -223,7 +223,7 @@ class Engine:
     def _cached(self, facts: Facts) -> bool:
         store = self._shop.store
         return all(
-            not out.cache or (one := facts.outs.get(out.path)) is None or store.has(one)
+            not out.cache or (one := facts.outs.get(out.path)) is None or store.has(one, quick=True)
             for out in facts.stage.outs
         )
 

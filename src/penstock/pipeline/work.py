@@ -13,7 +13,7 @@ from penstock.artifacts import Store
 from penstock.domain.artifact import Artifact
 from penstock.domain.pipeline import Output, Stage
 from penstock.domain.verdict import Verdict
-from penstock.errors import PenstockError, Span, StageError
+from penstock.errors import PenstockError, Span, StageError, StateError
 from penstock.pipeline import entry as entries
 from penstock.pipeline.decide import Action, Decision, Facts
 from penstock.pipeline.executors import Ended, Executor, Job
@@ -186,7 +186,7 @@ def _checkout(
         troubles: takes why something could not be fetched, in words.
 
     Returns:
-        False when some are lacking; nothing is touched then.
+        False when some are lacking, or lost or damaged in the cache.
     """
     wrong = [out for out in stage.outs if _md5(present.get(out.path)) != wanted[out.path].md5]
     lacking = [out for out in wrong if not shop.store.has(wanted[out.path])]
@@ -201,7 +201,13 @@ def _checkout(
     if lacking:
         return False
     for out in wrong:
-        shop.store_for(out).checkout(wanted[out.path], shop.root / out.full)
+        try:
+            shop.store_for(out).checkout(wanted[out.path], shop.root / out.full)
+        except StateError as error:
+            if error.code not in {"artifacts.missing", "artifacts.corrupt"}:
+                raise
+            troubles.append(f"; {error.message}")  # lost, or damaged and set aside: made anew
+            return False
     return True
 
 
