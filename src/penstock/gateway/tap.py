@@ -165,14 +165,12 @@ class Tap(asyncio.Protocol):
 
     async def close(self) -> None:
         """Hand everything over and wait until it is on disk."""
-        if self._gathered or self._feedback:
-            if self._transport is None and self._process is None:
-                await self._start()
-            self._send()
         self._closing = True
-        if self._starting is not None and not self._starting.done():
-            await self._starting
-            self._send()
+        if self._starting is not None:
+            await asyncio.wait([self._starting])
+        if self._transport is None and (self._gathered or self._feedback):
+            await self._start()
+        self._send()
         if self._transport is not None:
             self._transport.close()
         if self._process is not None:
