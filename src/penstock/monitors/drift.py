@@ -1,0 +1,275 @@
+"""Drift: which features of the live traffic are no longer distributed as in the training data.
+
+A feature is in alarm when the difference is both *real* and *large enough to matter*:
+
+- real: a chi-squared test over its cells, and for numbers a test for a shift to one side, each
+  divided by its design effect, are combined into one p-value (Cauchy combination), and
+  Benjamini and Hochberg's procedure keeps the share of false alarms over all features at `level`;
+- large: the population stability index, less what chance alone would give, is above `min_effect`,
+  or the whole distribution moved by more than ``sqrt(min_effect) / 2`` standard deviations (0.07 by
+  default). A shift needs less than a change of shape, because it moves all answers the same way.
+
+One number sums it up: the *exceedance*, how many times the effect is what is tolerated; 0 when it
+is not significant. Wasserstein and Jensen-Shannon distances are reported and decide nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from penstock.config.settings import DriftSettings
+from penstock.domain.verdict import Evidence, Outcome, Verdict
+from penstock.monitors.reference import Feature, Joint, Reference
+from penstock.monitors.window import Window, count_rows
+from penstock.stats import distance
+from penstock.stats.multiple import benjamini_hochberg
+
+OVERALL = "drift"
+JOINT = "drift of features together"
+LEAST_ROWS = 200
+"""Rows of a window, below which nothing is said."""
+_WEIGHTS = (0.3, 0.7)
+"""Of the tests of shape and of shift: most drifts are shifts."""
+_JOINT_Z = 5.0
+_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """How far one feature is from the reference.
+
+    Attributes:
+        name: of the feature.
+        index: population stability index, less what chance would give.
+        moved: shift to one side, in standard deviations; 0 for texts.
+        p: chance of such a difference without drift.
+        adjusted: the same, for many features.
+        effect: design effects that it was divided by: of the spread and of the trend.
+        blocks: behind them, 0: not calibrated.
+        w1: Wasserstein distance in standard deviations, None for texts.
+        js: Jensen-Shannon distance.
+    """
+
+    name: str
+    index: float
+    moved: float
+    p: float
+    adjusted: float
+    effect: tuple[float, float]
+    blocks: int
+    w1: float | None
+    js: float
+
+
+class DriftMonitor:
+    """Judges windows against a reference.
+
+    Args:
+        reference: of the champion.
+        settings: level and least effect.
+    """
+
+    def __init__(self, reference: Reference, settings: DriftSettings | None = None) -> None:
+        self.reference = reference
+        self.settings = settings or DriftSettings()
+
+    def count(self, table: Any, *, since: float = 0.0, until: float = 0.0) -> Window:
+        """Return rows as counts; see `penstock.monitors.window.count_rows`."""
+        return count_rows(self.reference, table, since=since, until=until)
+
+    def shifts(self, window: Window) -> list[Shift]:
+        """Return how far each watched feature is from the reference, the furthest first."""
+        names = [one for one in window.counts if self._watched(one) and one not in window.absent]
+        parts = [_compare(self.reference.features[one], window) for one in names]
+        adjusted = benjamini_hochberg([one.p for one in parts])
+        found = [_adjusted(one, p) for one, p in zip(parts, adjusted, strict=True)]
+        return sorted(found, key=lambda one: (-self.exceedance(one), one.p))
+
+    def exceedance(self, shift: Shift) -> float:
+        """Return how many times the effect is what is tolerated; 0 when it is not significant."""
+        if shift.adjusted > self.settings.level:
+            return 0.0
+        return self._size(shift, self.settings.min_effect)
+
+    def judge(self, window: Window | Any) -> tuple[Verdict, ...]:
+        """Return a verdict on the whole, one on all features together, and one per feature.
+
+        Args:
+            window: counts, or rows as a DataFrame, an arrow table or columns by name.
+        """
+        if not isinstance(window, Window):
+            window = self.count(window)
+        if window.rows < LEAST_ROWS:
+            words = f"{window.rows:,} rows are too few to compare distributions"
+            needs = LEAST_ROWS - window.rows
+            return (_verdict(OVERALL, Outcome.INCONCLUSIVE, words, (), needs=needs),)
+        shifts = self.shifts(window)
+        verdicts = [self._feature(one, window.rows) for one in shifts]
+        joint = self._joint(window)
+        together = [joint] if joint is not None else []
+        return (self._overall(shifts, window, joint), *together, *verdicts)
+
+    def _watched(self, name: str) -> bool:
+        only, without = self.settings.features, self.settings.exclude
+        known = name in self.reference.features and name not in without
+        return known and (not only or name in only)
+
+    @staticmethod
+    def _size(shift: Shift, tolerated: float) -> float:
+        tolerated = max(tolerated, 1e-9)
+        return max(shift.index / tolerated, abs(shift.moved) / (math.sqrt(tolerated) / 2.0), 0.0)
+
+    def _severe(self, shift: Shift) -> bool:
+        return self._size(shift, self.settings.severe) > 1.0
+
+    def _overall(self, shifts: list[Shift], window: Window, joint: Verdict | None) -> Verdict:
+        bad = [one for one in shifts if self.exceedance(one) > 1.0]
+        largest = shifts[0] if shifts else None
+        value = self.exceedance(largest) if largest else 0.0
+        calibrated = all(one.blocks for one in shifts)
+        details = {
+            "drifted": [one.name for one in bad],
+            "severe": [one.name for one in bad if self._severe(one)],
+            "features": len(shifts),
+            "calibrated": calibrated,
+            "since": window.since,
+            "until": window.until,
+        }
+        evidence = Evidence(
+            "exceedance", value, threshold=1.0, comparison="<", n=window.rows,
+            method="chi-squared and trend, Benjamini-Hochberg", details=details,
+        )  # fmt: skip
+        together = joint is not None and joint.outcome is Outcome.FAILED
+        if not bad and not together:
+            words = f"{len(shifts)} features are distributed as in the {self.reference.source}"
+        elif not bad:
+            words = "each feature is as it was, but not how they go together"
+        else:
+            shown = ", ".join(_said(one) for one in bad[:_SHOWN])
+            more = f" and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else ""
+            words = f"{len(bad)} of {len(shifts)} features drifted: {shown}{more}"
+        if not calibrated:
+            words += "; not calibrated: the reference has too few rows to say how much is normal"
+        outcome = Outcome.FAILED if bad or together else Outcome.PASSED
+        hint = "see what changed: penstock monitor drift; train on newer data: penstock retrain"
+        return _verdict(
+            OVERALL, outcome, words, (evidence,), hint=None if outcome is Outcome.PASSED else hint
+        )
+
+    def _feature(self, shift: Shift, rows: int) -> Verdict:
+        exceedance = self.exceedance(shift)
+        bad = exceedance > 1.0
+        details = {
+            "exceedance": exceedance,
+            "p_value": shift.p,
+            "adjusted": shift.adjusted,
+            "shift": shift.moved,
+            "wasserstein": shift.w1,
+            "jensen_shannon": shift.js,
+            "design_effect": list(shift.effect),
+            "blocks": shift.blocks,
+            "severe": bad and self._severe(shift),
+        }
+        evidence = Evidence(
+            shift.name, shift.index, threshold=self.settings.min_effect, comparison="<", n=rows,
+            method="corrected population stability index", details=details,
+        )  # fmt: skip
+        if bad:
+            words = f"{_said(shift)}; {exceedance:.1f} times what is tolerated"
+        elif shift.adjusted <= self.settings.level:
+            words = "a difference that is real, but too small to matter"
+        else:
+            words = "no difference beyond chance"
+        outcome = Outcome.FAILED if bad else Outcome.PASSED
+        return _verdict(f"drift of {shift.name}", outcome, words, (evidence,))
+
+    def _joint(self, window: Window) -> Verdict | None:
+        joint = self.reference.joint
+        if joint is None or window.joint[0] < LEAST_ROWS:
+            return None
+        z = joint_z(joint, window)
+        n, total = window.joint
+        evidence = Evidence(
+            "reconstruction error", total / n, threshold=joint.mean, n=n,
+            method="principal components", details={"z": z, "blocks": joint.blocks},
+        )  # fmt: skip
+        known = joint.blocks > 0
+        bad = known and abs(z) > _JOINT_Z
+        words = (
+            f"rows are {abs(z):.1f} standard errors {'further from' if z > 0 else 'nearer to'} the "
+            f"principal components than the {self.reference.source}"
+        )
+        if not known:
+            words += "; not calibrated"
+        outcome = Outcome.FAILED if bad else Outcome.PASSED
+        return _verdict(JOINT, outcome, words, (evidence,))
+
+
+def joint_z(joint: Joint, window: Window) -> float:
+    """Return by how many standard errors a window's reconstruction error differs."""
+    n, total = window.joint
+    noise = joint.deviation * math.sqrt(1.0 / n + 1.0 / joint.rows)
+    return (total / n - joint.mean) / max(noise, 1e-300)
+
+
+def _compare(feature: Feature, window: Window) -> Shift:
+    before, after = feature.counts, window.counts[feature.name]
+    known = feature.effect(window.rows)
+    spread, side, blocks = (known.spread, known.trend, known.blocks) if known else (1.0, 1.0, 0)
+    statistic, free = distance.chi_squared(before, after, effect=spread)
+    p = distance.p_value(statistic, free, effect=spread, blocks=blocks)
+    moved, wasserstein = 0.0, None
+    if feature.places is not None:
+        found = distance.trend(before[:-1], after[:-1])
+        moved = found.shift
+        aside = distance.p_value(found.statistic, 1, effect=side, blocks=blocks)
+        p = distance.cauchy([p, aside], _WEIGHTS)
+        scale = feature.deviation or 1.0
+        wasserstein = distance.w1(before[:-1], after[:-1], feature.places) / scale
+    return Shift(
+        feature.name,
+        distance.psi_corrected(before, after, effect=spread),
+        moved,
+        p,
+        p,
+        (spread, side),
+        blocks,
+        wasserstein,
+        distance.js_distance(before, after),
+    )
+
+
+def _adjusted(shift: Shift, p: float) -> Shift:
+    from dataclasses import replace
+
+    return replace(shift, adjusted=p)
+
+
+def _said(shift: Shift) -> str:
+    if abs(shift.moved) >= 0.05:
+        side = "up" if shift.moved > 0 else "down"
+        return f"{shift.name} ({side} by {abs(shift.moved):.2f} sd, index {shift.index:.3f})"
+    return f"{shift.name} (index {shift.index:.3f})"
+
+
+def _verdict(
+    name: str,
+    outcome: Outcome,
+    words: str,
+    evidence: tuple[Evidence, ...],
+    *,
+    needs: int | None = None,
+    hint: str | None = None,
+) -> Verdict:
+    return Verdict(
+        name,
+        outcome,
+        words,
+        kind="drift",
+        evidence=evidence,
+        blocking=False,
+        needs=needs,
+        hint=hint,
+    )
