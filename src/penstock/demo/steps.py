@@ -109,7 +109,7 @@ def new_data(one: Walk) -> None:
     )
     one.check("the candidate is no worse than the champion", holds=_judged(one) == "passed")
     tally = one.under_traffic("new data", "deploy")
-    weights = _weights(one.read.rollout())
+    weights = _weights(one, one.read.rollout()["id"])
     one.check(
         f"traffic of version 2 rose over {', '.join(weights)}",
         holds=weights == ["shadow", "5 %", "25 %", "100 %"],
@@ -236,16 +236,11 @@ def _verdicts(one: Walk) -> list[dict[str, Any]]:
     return list(judgement["verdicts"]) if judgement else []
 
 
-def _weights(rollout: dict[str, Any]) -> list[str]:
-    """Return the weights that a rollout went through, in order and without repetition."""
-    seen: list[str] = []
-    for look in rollout["looks"]:
-        if look["phase"] in (RolloutPhase.STARTING, RolloutPhase.PAUSED):
-            continue
-        words = f"{look['weight']:g} %" if look["weight"] else "shadow"
-        if not seen or seen[-1] != words:
-            seen.append(words)
-    return seen
+def _weights(one: Walk, rollout: str) -> list[str]:
+    """Return the weights that a rollout went through, in order."""
+    steps = [e for e in one.read.events(EventType.ROLLOUT_STEPPED) if e.subject == rollout]
+    weights = [e.data["weight"] for e in steps if "weight" in e.data]
+    return [f"{weight:g} %" if weight else "shadow" for weight in weights]
 
 
 def _seconds_to_roll_back(one: Walk, rollout: str) -> float:

@@ -11,7 +11,12 @@ from penstock.domain.event import EventType
 from penstock.journal import Journal
 
 MODEL = "flight-delay"
-pytestmark = [pytest.mark.xdist_group("demo"), pytest.mark.timeout(1200)]
+pytestmark = [
+    pytest.mark.xdist_group("demo"),
+    pytest.mark.timeout(1800),
+    # MLflow's own use of SQLAlchemy.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+]
 
 
 class Demo:
@@ -101,8 +106,9 @@ def test_step_2_only_what_depends_on_april_ran(demo):
 def test_step_2_the_canary_rose_step_by_step_and_no_request_failed(demo):
     rollout = demo.rollout(2)
     assert rollout["phase"] in ("promoted", "probation", "rolled-back", "aborted")
-    weights = list(dict.fromkeys(one["weight"] for one in rollout["looks"]))
-    assert weights[:4] == [0.0, 5.0, 25.0, 100.0]
+    steps = [e for e in demo.events(EventType.ROLLOUT_STEPPED) if e.subject == rollout["id"]]
+    weights = [e.data["weight"] for e in steps if "weight" in e.data]
+    assert weights == [0.0, 5.0, 25.0, 100.0]
     met = demo.said["traffic"]["new data"]
     assert met["failed"] == 0
     assert met["sent"] > 300
@@ -169,9 +175,11 @@ def test_the_registry_tells_where_each_version_comes_from(demo, mlflow):
     found = {int(one.version): one for one in mlflow.search_model_versions(f"name='{MODEL}'")}
     assert sorted(found) == [1, 2, 3, 4]
     commits = demo.git("log", "--all", "--format=%H").split()
-    for version, one in found.items():
+    for one in found.values():
         assert one.tags["git.commit"] in commits
-        assert f"{MODEL}@v{version}.0.0" in demo.git("tag", "--points-at", one.tags["git.commit"])
+    for version in (1, 2):
+        tags = demo.git("tag", "--points-at", found[version].tags["git.commit"]).split()
+        assert f"{MODEL}@v{version}.0.0" in tags, "what was a champion is a release"
 
 
 def test_the_repository_is_left_clean(demo):
