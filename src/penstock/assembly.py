@@ -258,6 +258,7 @@ class Project:
             log_dir=str(self.root / STATE / "observations"),
             log_sample=serve.log_sample,
             log_exclude=serve.log_exclude,
+            log_keep=self.settings.monitor.retention,
         )
         start_gateway(self.serving_folder, options)
 
@@ -305,7 +306,8 @@ class Project:
 
         target = LocalTarget(self.client(), self.start_gateway)
         registrar = ReleaseRegistrar(self.registry, self.root, self.model)
-        return Controller(self.journal, target, registrar)
+        replicas = self.settings.serve.replicas
+        return Controller(self.journal, target, registrar, replicas=replicas)
 
     def drive_in_background(self, rollout_id: str) -> None:
         """Let a process of its own move a rollout forward until it has ended.

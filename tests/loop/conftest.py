@@ -90,9 +90,11 @@ def traffic(url, connections=3):
                 seen[answer.status, answer.headers["X-Penstock-Version"]] += 1
             except (OSError, http.client.HTTPException):
                 seen[0, None] += 1
-                connection = None
+                connection = connection and connection.close()
                 stopping.wait(0.2)
             stopping.wait(0.002)
+        if connection is not None:
+            connection.close()
 
     threads = [threading.Thread(target=send, args=(number,)) for number in range(connections)]
     for one in threads:

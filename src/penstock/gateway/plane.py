@@ -192,7 +192,7 @@ class Plane:
         if (
             split.shadow is not None
             and exchange.role == CHAMPION
-            and exchange.status < 400
+            and not 400 <= exchange.status < 500
             and split.copies(exchange.id.encode())
         ):
             self.mirror.copy(exchange, split.shadow)
