@@ -107,10 +107,11 @@ def test_a_refused_candidate_leaves_the_champion_alone(mini):
 
 def test_uncommitted_changes_run_but_do_not_become_a_version(mini):
     mini.edit("params.yaml", "strength: 1.0", "strength: 2.0")
-    done = mini.ask("run")
-    assert done["version"] is None
-    assert "no commit holds" in done["note"]
+    tried = mini.ask("run")
+    assert tried["version"] is None
+    assert "no commit holds" in tried["note"]
     mini.commit("Mean it")
     done = mini.ask("run")
     assert done["version"]["version"] == 1
-    assert all(one["outcome"] == "unchanged" for one in done["run"]["stages"])
+    assert done["version"]["commit"] == mini.git("rev-parse", "HEAD")
+    assert done["run"]["id"] == tried["run"]["id"]
