@@ -19,8 +19,8 @@ NEXT_MONTH = "2013-04"
 _IGNORED = ("/.penstock", "/mlflow.db", "/mlartifacts", "/mlruns", "__pycache__/", ".pytest_cache/")
 _AUTHOR = ("Flight Desk", "desk@flights.example")
 FAST_SHARE = 0.5
-"""Part of the flights that a fast demo takes; it holds out twice the percentage of them, so that
-the gates have as many flights to judge by."""
+"""Part of the flights that a fast demo takes; it holds out a larger percentage of them, so that the
+gates have enough flights to judge by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ def create(root: Path, *, fast: bool = False, port: int = 8080) -> Project:
     edit(root / "penstock.yaml", "port: 8080", f"port: {port}")
     project = Project(root, FAST_SHARE if fast else 1.0)
     if fast:
-        edit(root / "params.yaml", "test_percent: 20", "test_percent: 40")
+        edit(root / "params.yaml", "test_percent: 20", "test_percent: 30")
         edit(root / "params.yaml", "trees: 60", "trees: 40")
     project.git("init", "--quiet", "--initial-branch", "main")
     project.git("config", "user.name", _AUTHOR[0])

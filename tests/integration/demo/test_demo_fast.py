@@ -87,7 +87,7 @@ def test_step_1_the_first_model_is_registered_and_serves(demo, mlflow):
     ran = {one["stage"] for one in run["stages"] if one["outcome"] == "ran"}
     assert {"weather", "clean@2013-01", "prepare", "train", "evaluate", "profile"} <= ran
     tests = [verdict for one in run["stages"] for verdict in one["verdicts"]]
-    assert len(tests) >= 4
+    assert len(tests) >= 3
     assert {one["outcome"] for one in tests} == {"passed"}
     assert mlflow.get_model_version(MODEL, "1").tags["penstock.run_id"] == run["id"]
 

@@ -1,4 +1,4 @@
-"""Run before the stage `prepare`: is the code that makes the features sound?"""
+"""Run before the stage `train`: is the code that makes the features sound?"""
 
 import pandas as pd
 from clean import around_midnight, minutes

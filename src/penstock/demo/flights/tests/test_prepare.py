@@ -1,4 +1,4 @@
-"""Run after the stage `prepare`: is the data fit to learn from?"""
+"""Run before the stage `train`: is the data fit to learn from?"""
 
 import pandas as pd
 from columns import FEATURES, KEY, TARGET
