@@ -18,6 +18,7 @@ from penstock.domain.run import Candidate, Run
 from penstock.domain.verdict import Verdict
 from penstock.domain.version import ModelVersion
 from penstock.errors import StateError, UnavailableError
+from penstock.registry import embedded
 
 RUN_TAG = "penstock.run_id"
 DIGEST_TAG = "penstock.model_digest"
@@ -48,6 +49,10 @@ class Registry:
     def embedded(self) -> bool:
         """Whether the store is the project's own file."""
         return self.tracking_uri == f"sqlite:///{self.root}/mlflow.db"
+
+    @property
+    def _store(self) -> Path:
+        return self.root / "mlflow.db"
 
     @property
     def client(self) -> Any:
@@ -102,8 +107,12 @@ class Registry:
 
     def versions(self, model: str) -> list[ModelVersion]:
         """Return all versions of a model, newest first; none when the model is unknown."""
-        if self.embedded and not (self.root / "mlflow.db").exists():
-            return []
+        if self.embedded and self._client is None:
+            if not self._store.exists():
+                return []
+            known = embedded.read_versions(self._store, model)
+            if known is not None:
+                return known
         found = self.client.search_model_versions(f"name='{model}'", max_results=1000)
         return sorted((_noun(one) for one in found), key=lambda one: -one.version)
 
@@ -133,8 +142,12 @@ class Registry:
 
     def alias(self, model: str, alias: str) -> ModelVersion | None:
         """Return the version that an alias points to, None when it points nowhere."""
-        if self.embedded and not (self.root / "mlflow.db").exists():
-            return None
+        if self.embedded and self._client is None:
+            if not self._store.exists():
+                return None
+            number = embedded.read_alias(self._store, model, alias)
+            if number is not None:
+                return self.get(model, number) if number else None
         from mlflow.exceptions import MlflowException
 
         try:
@@ -210,16 +223,12 @@ class Registry:
 
 
 def _noun(found: Any) -> ModelVersion:
-    tags = dict(found.tags)
-    return ModelVersion(
-        model=found.name,
-        version=int(found.version),
-        digest=tags.get(DIGEST_TAG, ""),
-        run_id=tags.get(RUN_TAG, ""),
-        commit=tags.get("git.commit", ""),
-        source=str(found.source),
-        created=found.creation_timestamp / 1000,
-        tags=tags,
+    return embedded.noun(
+        found.name,
+        int(found.version),
+        str(found.source),
+        found.creation_timestamp,
+        dict(found.tags),
     )
 
 

@@ -79,6 +79,22 @@ def test_versions_aliases_and_tags_are_what_an_mlflow_client_reads(root):
     assert ReleaseTags(root).current("churn", "production") == 1
 
 
+def test_a_quick_look_sees_what_mlflow_sees(root):
+    registry = Registry(root)
+    register(registry, root, "run-1")
+    register(registry, root, "run-2")
+    registry.set_alias("churn", "champion", 2)
+    registry.client.create_model_version("churn", source=f"{root}/model")
+    registry.client.delete_model_version("churn", "3")
+    quick = Registry(root)
+    assert quick.versions("churn") == registry.versions("churn")
+    assert [one.version for one in quick.versions("churn")] == [2, 1]
+    for alias in ("champion", "previous"):
+        assert quick.alias("churn", alias) == registry.alias("churn", alias)
+    assert quick.versions("other") == []
+    assert quick._client is None
+
+
 def test_gto_reads_our_tags(root):
     registry = Registry(root)
     register(registry, root, "run-1")
