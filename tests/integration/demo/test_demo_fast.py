@@ -136,7 +136,8 @@ def test_step_4_a_model_that_is_bad_live_was_taken_back(demo, version, rule):
     assert rollout["phase"] == "rolled-back"
     # On a very busy machine an answer that failed may be found too slow before it is found wrong.
     assert rollout["reason"].startswith((rule, "latency"))
-    assert (rollout["errors"] > 0) is (rule == "errors")
+    if rule == "errors":
+        assert rollout["errors"] > 0
     began = next(e for e in demo.events(EventType.ROLLOUT_STARTED) if e.subject == rollout["id"])
     (ended,) = (e for e in demo.events(EventType.ROLLOUT_ROLLED_BACK) if e.subject == rollout["id"])
     causes = [one.id for one in demo.journal.causes(ended.id)]
