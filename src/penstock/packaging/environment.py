@@ -182,6 +182,6 @@ def _create(place: Path, lock: str) -> None:
     listed = place / "penstock.lock"
     listed.write_text(lock)
     python = str(place / "bin" / "python")
-    words = [uv, "pip", "install", "--quiet", "--python", python, "--require-hashes"]
-    _run([*words, "-r", str(listed)])
+    words = [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", python]
+    _run([*words, "--require-hashes", "-r", str(listed)])
     (place / _READY).touch()
