@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,7 @@ class NumberCells:
     def labels(self) -> list[str]:
         """What each cell holds, in words."""
         shown = [f"{edge:.4g}" for edge in self.edges]
-        between = [f"{a} to {b}" if a != b else b for a, b in zip(shown, shown[1:], strict=False)]
+        between = [f"{a} to {b}" if a != b else b for a, b in pairwise(shown)]
         return [f"below {shown[0]}", *between, f"above {shown[-1]}", "missing"]
 
     def place(self, values: Any) -> Counts:
@@ -257,7 +258,7 @@ def _encoded(values: Any) -> tuple[Counts, Sequence[str]]:
 
 
 def _plain(values: Any) -> Any:
-    if not is_number(values) and getattr(values, "dtype", None) == object:
+    if not is_number(values) and getattr(getattr(values, "dtype", None), "kind", "") == "O":
         return [None if v is None or v != v else _name(v) for v in values]  # noqa: PLR0124
     return values
 

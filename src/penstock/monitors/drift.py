@@ -121,7 +121,8 @@ class DriftMonitor:
         tolerated = max(tolerated, 1e-9)
         return max(shift.index / tolerated, abs(shift.moved) / (math.sqrt(tolerated) / 2.0), 0.0)
 
-    def _severe(self, shift: Shift) -> bool:
+    def severe(self, shift: Shift) -> bool:
+        """Tell whether the effect is above the severe limit."""
         return self._size(shift, self.settings.severe) > 1.0
 
     def _overall(self, shifts: list[Shift], window: Window, joint: Verdict | None) -> Verdict:
@@ -131,7 +132,7 @@ class DriftMonitor:
         calibrated = all(one.blocks for one in shifts)
         details = {
             "drifted": [one.name for one in bad],
-            "severe": [one.name for one in bad if self._severe(one)],
+            "severe": [one.name for one in bad if self.severe(one)],
             "features": len(shifts),
             "calibrated": calibrated,
             "since": window.since,
@@ -170,7 +171,7 @@ class DriftMonitor:
             "jensen_shannon": shift.js,
             "design_effect": list(shift.effect),
             "blocks": shift.blocks,
-            "severe": bad and self._severe(shift),
+            "severe": bad and self.severe(shift),
         }
         evidence = Evidence(
             shift.name, shift.index, threshold=self.settings.min_effect, comparison="<", n=rows,

@@ -325,8 +325,7 @@ def _block_chi(table: NDArray[np.float64], effect: float) -> float:
     total = table.sum(axis=0)
     least = distance.LEAST_EXPECTED * effect
     groups = distance.pool(total * (1 - 1 / len(table)), total / len(table), least=least)
-    pooled = np.zeros((len(table), groups.max() + 1))
-    np.add.at(pooled, (slice(None), groups), table)
+    pooled = table @ (groups[:, None] == np.arange(groups.max() + 1))
     if pooled.shape[1] < 2:
         return 1.0
     n = pooled.sum(axis=1, keepdims=True)

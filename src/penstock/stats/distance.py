@@ -60,7 +60,8 @@ def pool(
 
 
 def _grouped(counts: ArrayLike, groups: NDArray[np.int64]) -> Floats:
-    return np.bincount(groups, weights=np.asarray(counts, np.float64))
+    weights = np.asarray(counts, np.float64)
+    return np.bincount(groups, weights=weights).astype(np.float64)
 
 
 def chi_squared(

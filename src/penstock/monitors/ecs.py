@@ -1,0 +1,152 @@
+"""Logs in the Elastic Common Schema: one JSON object per line, names as ECS defines them.
+
+What ECS has no field for stands under ``penstock.*``, which the generated index template maps;
+features and evidence are kept in one flattened field, so that a thousand features do not become a
+thousand fields of an index.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+import traceback
+from typing import Any
+
+from penstock.monitors.alerts import Alert
+
+VERSION = "8.11.0"
+"""Of ECS, as written in `ecs.version`."""
+DATASET = "penstock.events"
+_LEVELS = {"info": "info", "warning": "warn", "severe": "error"}
+_KNOWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+class EcsFormatter(logging.Formatter):
+    """Formats log records as ECS.
+
+    Fields that a caller gives as ``extra`` by their dotted ECS names are kept as they are; others
+    become ``labels``.
+
+    Args:
+        service: of the field `service.name`.
+        version: of `service.version`; "" leaves it out.
+        environment: of `service.environment`; "" leaves it out.
+        dataset: of `event.dataset`.
+    """
+
+    def __init__(
+        self,
+        *,
+        service: str = "penstock",
+        version: str = "",
+        environment: str = "",
+        dataset: str = "penstock.log",
+    ) -> None:
+        super().__init__()
+        self._fixed = {"ecs.version": VERSION, "service.name": service, "event.dataset": dataset}
+        if version:
+            self._fixed["service.version"] = version
+        if environment:
+            self._fixed["service.environment"] = environment
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return one line of JSON."""
+        fields: dict[str, Any] = {
+            "@timestamp": timestamp(record.created),
+            "log.level": record.levelname.lower(),
+            "message": record.getMessage(),
+            **self._fixed,
+            "log.logger": record.name,
+            "log.origin.file.name": record.filename,
+            "log.origin.file.line": record.lineno,
+            "log.origin.function": record.funcName,
+            "process.pid": record.process,
+            "process.thread.name": record.threadName,
+        }
+        for name, value in vars(record).items():
+            if name not in _KNOWN:
+                fields[name if "." in name else f"labels.{name}"] = (
+                    value if "." in name else str(value)
+                )
+        if record.exc_info and record.exc_info[1] is not None:
+            kind, error, trace = record.exc_info
+            fields["error.type"] = getattr(kind, "__name__", str(kind))
+            fields["error.message"] = str(error)
+            fields["error.stack_trace"] = "".join(traceback.format_exception(kind, error, trace))
+        return json.dumps(fields, ensure_ascii=False, default=str)
+
+
+def timestamp(moment: float) -> str:
+    """Return a time as ECS wants it: UTC, with milliseconds."""
+    whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(moment))
+    return f"{whole}.{int(moment * 1000) % 1000:03d}Z"
+
+
+def alert_line(alert: Alert, status: str) -> dict[str, Any]:
+    """Return an alert as the fields of an ECS event."""
+    return {
+        "@timestamp": timestamp(alert.raised or time.time()),
+        "log.level": _LEVELS[alert.severity] if status == "firing" else "info",
+        "message": alert.what if status == "firing" else f"over: {alert.what}",
+        "ecs.version": VERSION,
+        "event.kind": "alert",
+        "event.dataset": DATASET,
+        "event.action": f"alert-{'raised' if status == 'firing' else 'resolved'}",
+        "event.id": f"{alert.id}/{status}",
+        "event.start": timestamp(alert.since),
+        "event.reason": alert.cause,
+        "event.severity": 100 * ("info", "warning", "severe").index(alert.severity),
+        "service.name": "penstock",
+        "service.version": alert.version,
+        "rule.name": alert.key,
+        "penstock.model": alert.model,
+        "penstock.version": alert.version,
+        "penstock.alert.value": alert.value,
+        "penstock.alert.threshold": alert.threshold,
+        "penstock.alert.command": alert.command,
+    }
+
+
+def prediction_line(row: dict[str, Any], *, model: str) -> dict[str, Any]:
+    """Return one row of the prediction log as the fields of an ECS event.
+
+    Args:
+        row: as `penstock.observations.Observations.read` gives it.
+        model: name of the model.
+    """
+    features = {
+        name.removeprefix("features."): value
+        for name, value in row.items()
+        if name.startswith("features.") and value is not None
+    }
+    good = int(row["code"]) < 400
+    fields = {
+        "@timestamp": timestamp(row["time"]),
+        "log.level": "info" if good else "error",
+        "message": f"{model} version {row['version']} answered {row['prediction']}",
+        "ecs.version": VERSION,
+        "event.kind": "event",
+        "event.category": ["web"],
+        "event.type": ["access"],
+        "event.dataset": "penstock.predictions",
+        "event.outcome": "success" if good else "failure",
+        "event.duration": int(row["latency"] * 1e9),
+        "http.request.id": row["request_id"],
+        "http.response.status_code": int(row["code"]),
+        "service.name": model,
+        "service.version": str(row["version"]),
+        "penstock.model": model,
+        "penstock.version": str(row["version"]),
+        "penstock.role": row["role"],
+        "penstock.row": int(row["row"]),
+        "penstock.features": features,
+    }
+    prediction, label = row.get("prediction"), row.get("label")
+    if prediction is not None:
+        number = isinstance(prediction, int | float)
+        fields["penstock.prediction.value" if number else "penstock.prediction.text"] = prediction
+    if label is not None:
+        number = isinstance(label, int | float)
+        fields["penstock.label.value" if number else "penstock.label.text"] = label
+    return fields
