@@ -105,6 +105,7 @@ def judge_candidate(
     if scanned is not None and scanned.stops:
         return Judgement((scanned,), {})
     data = base / model.test_data
+    timed = "latency" in str(spec.conditions)
 
     def answers_of(one: Contender) -> Predictions:
         return evaluate(
@@ -115,11 +116,12 @@ def judge_candidate(
             task=model.task,
             timeout=settings.timeout,
             memory=(settings.memory_mb or (1 << 20)) * _MIB,
+            latency_seconds=3.0 if timed else 0.3,
         )
 
     contenders = [candidate] if champion is None else [candidate, champion]
     # Two models that are timed on the same cores at the same time would slow each other down.
-    together = 1 if "latency" in str(spec.conditions) else len(contenders)
+    together = 1 if timed else len(contenders)
     with ThreadPoolExecutor(together) as pool:
         answers = list(pool.map(answers_of, contenders))
     verdicts = [] if scanned is None else [scanned]

@@ -91,7 +91,10 @@ def _look(state: RolloutState, now: float) -> Look:
 
 
 def _more(looks: tuple[Look, ...], look: Look) -> tuple[Look, ...]:
+    """Add a look; when there are too many, thin those of the probation first, then all evenly."""
     if len(looks) >= _MOST_LOOKS:
-        half = _MOST_LOOKS // 2
-        looks = looks[:half:2] + looks[half:]
+        probation = RolloutPhase.PROBATION.value
+        looks = tuple(one for n, one in enumerate(looks) if n % 2 == 0 or one.phase != probation)
+        if len(looks) > 0.9 * _MOST_LOOKS:
+            looks = looks[::2]
     return (*looks, look)
