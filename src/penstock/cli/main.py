@@ -35,6 +35,7 @@ START = "Start"
 PIPELINE = "Pipeline, from a commit to a candidate"
 GATES = "Gates, from a candidate to a verdict"
 ROLLOUTS = "Rollouts, from a model version to all traffic, or back"
+LEARNING = "Learning, from live traffic to the next model"
 HISTORY = "What is, what was, and why"
 SHELL = "For editors and shells"
 
@@ -51,6 +52,8 @@ COMMANDS: dict[str, Verb] = {
     "rollout": Verb("cli.rollout:rollout", "Watch, pause, resume or abort a rollout.", ROLLOUTS),
     "rollback": Verb("cli.deploy:rollback", "Return to the previous model version.", ROLLOUTS),
     "serve": Verb("cli.deploy:serve", "Serve the champion.", ROLLOUTS),
+    "monitor": Verb("cli.monitor:monitor", "Drift, quality and data of the champion.", LEARNING),
+    "retrain": Verb("cli.retrain:retrain", "Train again, prove it, replace the model.", LEARNING),
     "status": Verb("cli.state:status", "Show champion, rollout, traffic and last run.", HISTORY),
     "history": Verb("cli.state:history", "Show what happened, each event with its cause.", HISTORY),
     "report": Verb("cli.report:report", "Write the report of a run.", HISTORY),

@@ -1,0 +1,68 @@
+"""What penstock.yaml says about retraining, as the policy understands it; and what would happen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from penstock import pipeline
+from penstock.assembly import Project
+from penstock.config import Settings
+from penstock.retraining import branch, sources, window
+from penstock.triggers import Inbox, Policy, decide, hours
+from penstock.triggers.inbox import RETRAINING
+
+
+def policy_of(settings: Settings) -> Policy:
+    """Return the policy of a project."""
+    retrain = settings.retrain
+    return Policy(
+        cooldown=retrain.cooldown,
+        per_day=retrain.per_day,
+        min_rows=retrain.min_rows,
+        quiet_hours=tuple(hours.parse(text) for text in retrain.quiet_hours),
+    )
+
+
+def last_trained(project: Project) -> dict[str, Any] | None:
+    """Return the newest retraining that knew its data, None before the first."""
+    found = [one.value for one in project.journal.records(RETRAINING) if "data" in one.value]
+    return max(found, key=lambda one: one["started"], default=None)
+
+
+def new_rows(project: Project, rows: int | None) -> int | None:
+    """Return how many rows came since the last retraining, None where rows cannot be counted."""
+    if rows is None:
+        return None
+    last = last_trained(project)
+    before = (last or {}).get("rows")
+    return rows if before is None else max(0, rows - before)
+
+
+def outlook(project: Project, now: float) -> dict[str, Any]:
+    """Return what a retraining would be like if it began now, and whether one would."""
+    settings, root = project.settings.retrain, project.root
+    inbox = Inbox(project.journal)
+    found = sources.find(root, settings.data)
+    rows = sources.rows(root, found.items) if found.items else None
+    fresh = new_rows(project, rows)
+    head = pipeline.revision(root).commit
+    start, _ = branch.foundation(root, head, settings.branch)
+    decision = decide(inbox.open(), inbox.history(), policy_of(project.settings), now)
+    search = settings.search
+    return {
+        "decision": decision.to_dict(),
+        "requests": [one.to_dict() for one in inbox.open()],
+        "sources": [one.path for one in found.items],
+        "data": found.digest,
+        "rows": rows,
+        "new_rows": fresh,
+        "new_rows_words": "new rows unknown" if fresh is None else f"{fresh} new",
+        "window": window.choose(settings.window, settings.window_seconds, None, now).to_dict(),
+        "foundation": start,
+        "branch": settings.branch,
+        "search": (
+            f"{search.trials} trials in {search.seconds:g} s over {', '.join(search.params)}"
+            if search.trials and search.params
+            else None
+        ),
+    }
