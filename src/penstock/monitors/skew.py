@@ -34,6 +34,9 @@ class LiveEndpoint(Protocol):
     own. Both return one answer per row, and raise `UnavailableError` when there is none to be had.
     """
 
+    def ready(self) -> bool:
+        """Tell whether both can be asked now."""
+
     def served(self, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[Any]:
         """Return the live answers."""
 
@@ -60,7 +63,9 @@ class SkewMonitor:
         self._endpoint = endpoint
 
     def judge(self, version: str) -> Verdict | None:
-        """Return whether both paths agree; None when the endpoint does not answer now."""
+        """Return whether both paths agree; None when the endpoint cannot be asked now."""
+        if not self._endpoint.ready():
+            return None
         name = f"{self._settings.model.name}/{version}"
         try:
             path, _, _ = origin._rows(self._root, self._settings, self._journal, name)
@@ -79,9 +84,7 @@ class SkewMonitor:
         try:
             return compare(self._endpoint, columns, rows, usual)
         except UnavailableError as error:
-            return None if error.retryable and error.code == "monitor.not-serving" else _verdict(
-                Outcome.ERROR, error.message
-            )  # fmt: skip
+            return _verdict(Outcome.ERROR, error.message)
 
 
 def compare(

@@ -21,6 +21,7 @@ from penstock.errors import PenstockError, StateError
 from penstock.journal import Journal
 from penstock.monitors import notify, origin
 from penstock.monitors.alerts import Alert, update
+from penstock.monitors.endpoint import ServedModel
 from penstock.monitors.findings import Findings, drift_findings, stale
 from penstock.monitors.origin import Champion
 from penstock.monitors.quality import QualityMonitor
@@ -45,7 +46,7 @@ class Watcher:
         journal: where its memory and the events go.
         observations: the prediction log; by default the project's.
         settle: seconds after which the log has all of a moment.
-        endpoint: the live endpoint, for training/serving skew; None does not ask it.
+        endpoint: the live endpoint, for training/serving skew; by default the project's gateway.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class Watcher:
         self.journal = journal
         self.observations = observations or Observations(root / ".penstock" / "observations")
         self._settle = settle
-        self._endpoint = endpoint
+        self._endpoint = endpoint or ServedModel(root / ".penstock" / "serve")
         self._reference: tuple[str, Reference] | None = None
 
     @property
@@ -207,7 +208,7 @@ class Watcher:
 
     def _skew(self, holder: Champion, state: WatchState, found: Findings, now: float) -> None:
         due = now - state.skew >= SKEW_EVERY
-        if self._endpoint is None or not self.settings.monitor.skew or not due:
+        if not self.settings.monitor.skew or not due:
             return
         verdict = SkewMonitor(self.root, self.settings, self.journal, self._endpoint).judge(
             holder.version

@@ -16,7 +16,7 @@ from penstock.monitors import Watcher
 from penstock.observations import Observations
 from penstock.observations.records import Feedback, Record
 
-START = 1_800_000_000.0
+START = 1_700_000_000.0
 
 
 def frame(rng, n, *, shift=0.0):

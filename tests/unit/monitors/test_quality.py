@@ -55,7 +55,7 @@ def test_a_decline_is_found_and_told_once(world):
 def test_the_estimate_stands_beside_and_says_what_it_assumes(world):
     world.champion("1")
     follow(world, 6)
-    ids, score = world.traffic(1001)
+    _, score = world.traffic(1001)
     verdict = quality(world.look(), "estimated quality")
     truth = world.rng.random(len(score)) < score
     sure = np.where(truth, score, 1 - score).clip(1e-3)

@@ -1,0 +1,315 @@
+"""`penstock monitor`: how the champion does in production, and configuration for other monitors."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from penstock.cli import output
+from penstock.cli.options import common
+from penstock.domain.verdict import Outcome, Verdict
+from penstock.errors import ExitCode
+
+_SIGNS = {
+    Outcome.PASSED: ("ok", "green"),
+    Outcome.INCONCLUSIVE: ("open", "yellow"),
+    Outcome.FAILED: ("ALARM", "red"),
+    Outcome.ERROR: ("error", "red"),
+}
+_KINDS = {"drift", "data", "quality", "stale", "skew"}
+
+
+@click.group()
+def monitor() -> None:
+    """Watch the champion: drift, quality, data, age.
+
+    Live traffic is compared with the data that the champion was trained on, window by window, and
+    its answers with labels as they arrive at /feedback. `penstock watch` looks by itself; these
+    commands take a look now.
+
+    \b
+    Examples:
+      penstock monitor status
+      penstock monitor drift
+      penstock monitor report --open
+      penstock monitor export prometheus -o ops/prometheus
+    """
+
+
+@monitor.command()
+@common
+def status(project: Path) -> int:
+    """Take a look, and show what every monitor says and which alerts are open.
+
+    \b
+    Examples:
+      penstock monitor status
+      penstock monitor status --json | jq '.alerts[].what'
+
+    Ends with 0 when nothing is wrong, 1 when an alert is open.
+    """
+    state, verdicts, reference = _look(project)
+    overall = [one for one in verdicts if not one.name.startswith("drift of ")]
+    alerts = list(state.alerts.values())
+    answer = {
+        "version": state.version,
+        "windows": state.judged,
+        "reference": reference,
+        "alerts": alerts,
+        "untold": len(state.outbox),
+        "verdicts": [one.to_dict() for one in overall],
+    }
+    output.emit(answer, lambda: _tell_status(state, overall, reference))
+    return ExitCode.NO if alerts else ExitCode.DONE
+
+
+@monitor.command()
+@click.option("--all", "every", is_flag=True, help="Also features without a difference.")
+@common
+def drift(project: Path, every: bool) -> int:
+    """Take a look, and show each feature of the last window beside the training data.
+
+    EXCEEDANCE is how many times the effect is what is tolerated; above 1 it is an alarm. INDEX is
+    the population stability index less what chance would give, SHIFT in standard deviations.
+
+    \b
+    Examples:
+      penstock monitor drift
+      penstock monitor drift --all --json
+
+    Ends with 0 when nothing drifted, 1 when something did.
+    """
+    state, verdicts, reference = _look(project)
+    found = [one for one in verdicts if one.kind == "drift"]
+    features = [one for one in found if one.name.startswith("drift of ") and one.evidence]
+    features = [one for one in features if one.evidence[0].method.startswith("corrected")]
+    shown = [one for one in features if every or one.evidence[0].details["exceedance"] > 0]
+    answer = {
+        "version": state.version,
+        "reference": reference,
+        "window": state.windows[-1] if state.windows else None,
+        "verdicts": [one.to_dict() for one in found],
+    }
+    output.emit(answer, lambda: _tell_drift(state, found, shown, features))
+    return ExitCode.NO if any(one.outcome is Outcome.FAILED for one in found) else ExitCode.DONE
+
+
+@monitor.command()
+@common
+def quality(project: Path) -> int:
+    """Take a look, and show the realised loss beside the one estimated without labels.
+
+    \b
+    Examples:
+      penstock monitor quality
+      penstock monitor quality --json
+
+    Ends with 0 when quality has not declined, 1 when it has.
+    """
+    state, verdicts, _ = _look(project)
+    found = [one for one in verdicts if one.kind == "quality"]
+    history = state.quality.get("history", [])
+    answer = {
+        "version": state.version,
+        "verdicts": [one.to_dict() for one in found],
+        "history": [
+            {"until": until, "rows": rows, "value": mean} for until, rows, mean, *_ in history
+        ],
+    }
+    output.emit(answer, lambda: _tell_quality(found, history))
+    return ExitCode.NO if any(one.outcome is Outcome.FAILED for one in found) else ExitCode.DONE
+
+
+@monitor.command()
+@click.option("-o", "--output", "target", type=click.Path(dir_okay=False), help="File to write.")
+@click.option("--open", "show", is_flag=True, help="Show it in the browser.")
+@common
+def report(project: Path, target: str | None, show: bool) -> None:
+    """Write a page for people: every feature beside its training data, effects and loss over time.
+
+    \b
+    Examples:
+      penstock monitor report --open
+      penstock monitor report -o drift.html
+    """
+    from penstock.assembly import Project
+    from penstock.cli.report import _write
+    from penstock.monitors.page import page
+    from penstock.reports.theme import style
+
+    with Project.open(project) as opened:
+        text = page(_watcher(opened), css=style(), now=time.time())
+    path = Path(target) if target else project / ".penstock" / "reports" / "monitor.html"
+    _write(path, text)
+    output.emit({"path": str(path)}, str(path))
+    if show:
+        click.launch(path.resolve().as_uri())
+
+
+@monitor.command()
+@click.argument(
+    "kind",
+    type=click.Choice(
+        ["prometheus", "alertmanager", "grafana", "filebeat", "logstash", "kibana", "elasticsearch"]
+    ),
+)
+@click.option(
+    "-o",
+    "--output",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Directory to write to [monitoring/KIND].",
+)
+@click.option("--url", metavar="URL", help="Where penstock's webhooks are reached.")
+@common
+def export(project: Path, kind: str, folder: Path | None, url: str | None) -> None:
+    """Write configuration for a team's own monitoring.
+
+    Files that are there already are replaced. What stands in them are names that penstock really
+    uses: of its metrics, labels, log fields and paths.
+
+    \b
+    Examples:
+      penstock monitor export prometheus
+      penstock monitor export alertmanager --url https://penstock.example.org
+      penstock monitor export grafana -o ops/grafana
+    """
+    from penstock.assembly import Project
+    from penstock.cli.report import _write
+    from penstock.monitors.exports import files
+
+    with Project.open(project) as opened:
+        made = files(kind, opened.root, opened.settings, url=url)
+    place = folder or project / "monitoring" / kind
+    for name, text in made.items():
+        _write(place / name, text)
+    paths = [str(place / name) for name in made]
+    output.emit({"kind": kind, "files": paths}, "\n".join(paths))
+
+
+@monitor.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=9464, show_default=True, help="Port to listen on; 0: a free one.")
+@common
+def metrics(project: Path, host: str, port: int) -> None:
+    """Serve what the monitors found to Prometheus, until it is stopped.
+
+    What is counted per request is at the gateway's own /metrics.
+
+    \b
+    Examples:
+      penstock monitor metrics
+      penstock monitor metrics --host 0.0.0.0 --port 9464
+    """
+    from penstock.config import load_settings
+    from penstock.monitors.metrics import MetricsServer
+
+    model = load_settings(project).model.name
+    journal = project / ".penstock" / "journal.db"
+    server = MetricsServer(journal, model, host=host, port=port).start()
+    output.emit({"url": server.url}, server.url)
+    try:
+        server.wait()
+    finally:
+        server.stop()
+
+
+def _watcher(opened: Any) -> Any:
+    from penstock.monitors import Watcher
+
+    return Watcher(opened.root, opened.settings, opened.journal)
+
+
+def _look(project: Path) -> tuple[Any, tuple[Verdict, ...], dict[str, Any] | None]:
+    """Take a look; return state, verdicts, and what is known of the reference."""
+    from penstock.assembly import Project
+    from penstock.errors import StateError
+    from penstock.monitors.origin import without_rows
+
+    with Project.open(project) as opened:
+        watcher = _watcher(opened)
+        verdicts = watcher.look()
+        state, reference = watcher.state(), None
+        if state.version:
+            try:
+                reference = without_rows(watcher.reference(state.version))
+            except StateError:
+                reference = None  # a verdict says why
+    return state, tuple(one for one in verdicts if one.kind in _KINDS), reference
+
+
+def _tell_status(state: Any, verdicts: list[Verdict], reference: dict[str, Any] | None) -> None:
+    if state.version:
+        click.echo(f"version {state.version}, champion since {_when(state.began)}")
+        click.echo(f"{state.judged:,} windows judged; {_said(reference)}")
+    for one in verdicts:
+        word, colour = _SIGNS[one.outcome]
+        click.echo(f"{click.style(word.rjust(5), fg=colour)}  {one.name}: {one.words}")
+    for alert in state.alerts.values():
+        click.echo(f"\n{click.style('alert', fg='red', bold=True)} {alert['what']}")
+        click.echo(f"  since {_when(alert['since'])}, {alert['severity']}")
+        for name, key in (("likely cause", "cause"), ("what to do", "command")):
+            if alert[key]:
+                click.echo(f"  {name}: {alert[key]}")
+    if state.outbox:
+        output.warn(
+            f"{len(state.outbox)} alerts could not be told yet",
+            "are monitor.notify's addresses right?",
+        )
+
+
+def _tell_drift(
+    state: Any, found: list[Verdict], shown: list[Verdict], features: list[Verdict]
+) -> None:
+    for one in found:
+        if one not in features:
+            word, colour = _SIGNS[one.outcome]
+            click.echo(f"{click.style(word.rjust(5), fg=colour)}  {one.name}: {one.words}")
+    rows = []
+    for one in shown:
+        evidence = one.evidence[0]
+        details = evidence.details
+        rows.append(
+            [
+                evidence.name,
+                f"{details['exceedance']:.2f}",
+                f"{evidence.value or 0.0:.4f}",
+                f"{details['shift']:+.2f}",
+                f"{details['adjusted']:.1e}",
+                "-" if details["wasserstein"] is None else f"{details['wasserstein']:.3f}",
+                f"{details['jensen_shannon']:.3f}",
+                f"{max(details['design_effect']):.1f}",
+            ]
+        )
+    if rows:
+        head = ["feature", "exceedance", "index", "shift", "p", "W1", "JS", "design effect"]
+        click.echo("\n" + output.table(head, rows, right="bcdefgh"))
+    elif not state.judged:
+        click.echo("no window is complete yet")
+
+
+def _tell_quality(found: list[Verdict], history: list[list[float]]) -> None:
+    if not found:
+        click.echo("no labels have arrived yet; send them to /feedback")
+    for one in found:
+        word, colour = _SIGNS[one.outcome]
+        click.echo(f"{click.style(word.rjust(5), fg=colour)}  {one.name}: {one.words}")
+    if history:
+        rows = [
+            [_when(until), f"{rows:,}", f"{mean:.4g}"] for until, rows, mean, *_ in history[-20:]
+        ]
+        click.echo("\n" + output.table(["labels until", "rows", "loss"], rows, right="bc"))
+
+
+def _said(reference: dict[str, Any] | None) -> str:
+    if reference is None:
+        return "no reference"
+    sure = "calibrated" if reference["calibrated"] else "not calibrated: too few rows"
+    return f"reference: {reference['rows']:,} rows of {reference['source']}, {sure}"
+
+
+def _when(moment: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(moment))

@@ -1,0 +1,139 @@
+"""Index templates for penstock's data streams: its own fields mapped, features kept flat."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from penstock.config.settings import Settings
+
+STREAMS = ("logs-penstock.predictions-default", "logs-penstock.events-default")
+PRIORITY = 200
+"""Above the 100 of Elasticsearch's built-in template for ``logs-*-*``."""
+KEYWORD: dict[str, Any] = {"type": "keyword", "ignore_above": 1024}
+
+
+def elasticsearch(root: Path, settings: Settings, url: str | None) -> dict[str, str]:
+    """Return the lifecycle policy, the component and index templates, and how to install them."""
+    del root, url
+    days = max(round(settings.monitor.retention / 86_400.0), 1)
+    return {
+        "ilm-policy.json": _text(lifecycle(days)),
+        "component-template.json": _text(component()),
+        "index-template.json": _text(index()),
+        "install.sh": _INSTALL,
+    }
+
+
+def lifecycle(days: int) -> dict[str, Any]:
+    """Return the policy that rolls indices over, and deletes them after some days."""
+    hot = {"rollover": {"max_primary_shard_size": "50gb", "max_age": "1d"}}
+    return {
+        "policy": {
+            "phases": {
+                "hot": {"min_age": "0ms", "actions": hot},
+                "delete": {"min_age": f"{days}d", "actions": {"delete": {}}},
+            }
+        }
+    }
+
+
+def component() -> dict[str, Any]:
+    """Return mappings of all fields that penstock writes."""
+    return {"template": {"settings": {"index.lifecycle.name": "penstock"},
+                         "mappings": {"dynamic": False, "properties": mappings()}}}  # fmt: skip
+
+
+def index() -> dict[str, Any]:
+    """Return the template of the data streams."""
+    return {
+        "index_patterns": ["logs-penstock.*-*"],
+        "data_stream": {},
+        "priority": PRIORITY,
+        "composed_of": ["penstock-fields"],
+        "_meta": {"description": "Predictions and events of penstock"},
+    }
+
+
+FIELDS: dict[str, dict[str, Any]] = {
+    "@timestamp": {"type": "date"},
+    "message": {"type": "match_only_text"},
+    "ecs.version": KEYWORD,
+    "error.message": {"type": "match_only_text"},
+    "error.stack_trace": {"type": "wildcard"},
+    "error.type": KEYWORD,
+    "event.action": KEYWORD,
+    "event.category": KEYWORD,
+    "event.dataset": KEYWORD,
+    "event.duration": {"type": "long"},
+    "event.id": KEYWORD,
+    "event.kind": KEYWORD,
+    "event.outcome": KEYWORD,
+    "event.reason": KEYWORD,
+    "event.severity": {"type": "long"},
+    "event.start": {"type": "date"},
+    "event.type": KEYWORD,
+    "http.request.id": KEYWORD,
+    "http.response.status_code": {"type": "long"},
+    "log.level": KEYWORD,
+    "log.logger": KEYWORD,
+    "log.origin.file.line": {"type": "long"},
+    "log.origin.file.name": KEYWORD,
+    "log.origin.function": KEYWORD,
+    "process.pid": {"type": "long"},
+    "process.thread.name": KEYWORD,
+    "rule.name": KEYWORD,
+    "service.environment": KEYWORD,
+    "service.name": KEYWORD,
+    "service.version": KEYWORD,
+}
+"""Fields of the Elastic Common Schema that penstock writes, with the types that ECS gives them."""
+
+OWN: dict[str, dict[str, Any]] = {
+    "penstock.model": KEYWORD,
+    "penstock.version": KEYWORD,
+    "penstock.role": KEYWORD,
+    "penstock.row": {"type": "integer"},
+    "penstock.run": KEYWORD,
+    "penstock.features": {"type": "flattened", "ignore_above": 1024},
+    "penstock.prediction.value": {"type": "double"},
+    "penstock.prediction.text": KEYWORD,
+    "penstock.label.value": {"type": "double"},
+    "penstock.label.text": KEYWORD,
+    "penstock.alert.value": {"type": "double"},
+    "penstock.alert.threshold": {"type": "double"},
+    "penstock.alert.command": KEYWORD,
+}
+"""Fields of penstock's own."""
+
+
+def mappings() -> dict[str, Any]:
+    """Return the fields as Elasticsearch nests them."""
+    found: dict[str, Any] = {}
+    for name, kind in {**FIELDS, **OWN, "labels": {"type": "object", "dynamic": True}}.items():
+        *parents, last = name.split(".")
+        place = found
+        for one in parents:
+            place = place.setdefault(one, {"properties": {}})["properties"]
+        place[last] = kind
+    return found
+
+
+def _text(value: dict[str, Any]) -> str:
+    return json.dumps(value, indent=2) + "\n"
+
+
+_INSTALL = """#!/bin/sh
+# Installs penstock's templates. ES is the address of Elasticsearch, ES_API_KEY a key for it.
+set -eu
+cd "$(dirname "$0")"
+put() {
+  curl --fail-with-body -sS -X PUT "${ES:?}/$1" -H "Authorization: ApiKey ${ES_API_KEY:?}" \\
+    -H 'Content-Type: application/json' --data-binary "@$2"
+  echo
+}
+put _ilm/policy/penstock ilm-policy.json
+put _component_template/penstock-fields component-template.json
+put _index_template/penstock index-template.json
+"""

@@ -1,0 +1,81 @@
+"""What carries penstock's log lines to Elasticsearch: Filebeat, or Logstash."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from penstock.config.settings import Settings
+from penstock.monitors.exports.prometheus import dump
+
+LOGS = {"predictions": "predictions.ndjson", "events": "alerts.ndjson"}
+"""Data set -> file in ``.penstock/logs``."""
+
+
+def filebeat(root: Path, settings: Settings, url: str | None) -> dict[str, str]:
+    """Return filebeat.yml."""
+    del settings, url
+    config = {
+        "filebeat.inputs": [_stream(root, name, file) for name, file in LOGS.items()],
+        "setup.template.enabled": False,  # the templates are those of `export elasticsearch`
+        "setup.ilm.enabled": False,
+        "output.elasticsearch": {
+            "hosts": ["${ES_HOSTS:https://localhost:9200}"],
+            "api_key": "${ES_API_KEY}",
+            "index": "logs-%{[event.dataset]}-default",
+        },
+    }
+    return {"filebeat.yml": dump(config)}
+
+
+def _stream(root: Path, name: str, file: str) -> dict[str, Any]:
+    return {
+        "type": "filestream",
+        "id": f"penstock-{name}",
+        "paths": [str(root / ".penstock" / "logs" / file)],
+        "parsers": [
+            {
+                "ndjson": {
+                    "target": "",
+                    "overwrite_keys": True,
+                    "add_error_key": True,
+                    "expand_keys": True,
+                }
+            }
+        ],
+    }
+
+
+def logstash(root: Path, settings: Settings, url: str | None) -> dict[str, str]:
+    """Return the pipeline of Logstash, for where lines are to be changed on the way."""
+    del url
+    folder = root / ".penstock" / "logs"
+    paths = ", ".join(f'"{folder / file}"' for file in LOGS.values())
+    return {"penstock.conf": _PIPELINE.format(paths=paths, model=settings.model.name)}
+
+
+_PIPELINE = """# Predictions and events of {model}, from penstock's log files to Elasticsearch.
+input {{
+  file {{
+    path => [{paths}]
+    codec => json {{ ecs_compatibility => "v8" }}
+    start_position => "beginning"
+    mode => "tail"
+  }}
+}}
+filter {{
+  date {{ match => ["@timestamp", "ISO8601"] }}
+  de_dot {{ nested => true }}
+}}
+output {{
+  elasticsearch {{
+    hosts => ["${{ES_HOSTS:https://localhost:9200}}"]
+    api_key => "${{ES_API_KEY}}"
+    data_stream => "true"
+    data_stream_type => "logs"
+    data_stream_dataset => "%{{[event][dataset]}}"
+    data_stream_namespace => "default"
+    ecs_compatibility => "v8"
+  }}
+}}
+"""
