@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Self
 
 from penstock.artifacts.configfile import Sections, Value, parse_config
+from penstock.artifacts.home import dvc_root
 from penstock.errors import ConfigError, Problem, Span
 
 LINK_TYPES = ("reflink", "hardlink", "symlink", "copy")
@@ -110,7 +111,7 @@ class DvcConfig:
         default = _text(merged.get("core", {}).get("remote", "")).lower()
         return cls(
             root=root,
-            cache_dir=Path(_text(cache.get("dir", "")) or root / ".dvc" / "cache"),
+            cache_dir=Path(_text(cache.get("dir", "")) or dvc_root(root) / ".dvc" / "cache"),
             cache_types=links,
             shared=_text(cache.get("shared", "")).lower() == "group",
             default_remote=default or None,
@@ -130,7 +131,7 @@ def config_files(root: Path) -> list[Path]:
         user = Path(os.environ.get("XDG_CONFIG_HOME", "").strip() or home / ".config") / "dvc"
     system = Path(os.environ.get("DVC_SYSTEM_CONFIG_DIR") or system)
     user = Path(os.environ.get("DVC_GLOBAL_CONFIG_DIR") or user)
-    own = root / ".dvc"
+    own = dvc_root(root) / ".dvc"
     return [system / "config", user / "config", own / "config", own / "config.local"]
 
 

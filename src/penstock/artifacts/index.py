@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from penstock.artifacts.home import own_directory
 from penstock.artifacts.stamps import Stamp
 
 _VERSION = 2
@@ -73,6 +74,8 @@ class HashIndex:
     @classmethod
     def open(cls, root: Path) -> Self:
         """Open the index of a project."""
+        with contextlib.suppress(OSError):  # what cannot be written is told by the database
+            own_directory(root)
         return cls(root / ".penstock" / "index.db")
 
     def close(self) -> None:

@@ -24,6 +24,13 @@ _ASSIGNED = re.compile(
 _TAKEN = re.compile(
     r"\.(?:pop|drop)\(\s*(?:columns\s*=\s*)?\[?\s*[\"'](\w+)[\"']\s*\]?\s*(?:,\s*axis\s*=\s*1\s*)?\)"
 )
+_SAYS = {
+    "classification": re.compile(r"Classifier|LogisticRegression|\bSVC\b|predict_proba|roc_auc"),
+    "regression": re.compile(
+        r"Regressor|LinearRegression|\b(?:Ridge|Lasso|ElasticNet|SVR)\b"
+        r"|mean_(?:squared|absolute)_error|r2_score"
+    ),
+}
 _USUAL = frozenset({"target", "label", "y", "class", "outcome"})
 _SOURCES = frozenset({".py", ".r", ".jl", ".yaml", ".yml", ".json", ".toml", ".ipynb"})
 _MAX_SOURCE = 1_000_000
@@ -192,6 +199,23 @@ def task_of(path: Path, target: str) -> str | None:
     if kinds <= {str, bool} or (kinds <= {int, bool} and distinct <= 20):
         return "classification"
     return "classification" if distinct == 2 else "regression"
+
+
+def likely_task(root: Path, pipeline: Pipeline, test_data: str, target: str) -> str | None:
+    """Return what the model does: by the test data, by other data of the pipeline, by the code.
+
+    Before the first run there is often no test data yet, but there is what it is made from.
+    """
+    tables = {path: None for one in pipeline.stages.values() for path in sorted(_touched(one))}
+    for name in (test_data, *tables):
+        if PurePosixPath(name).suffix.lower() in _TABLES:
+            found = task_of(root / name, target)
+            if found is not None:
+                return found
+    deps = {dep.full for one in pipeline.stages.values() for dep in one.deps}
+    code = "\n".join(_source(root / name) for name in sorted(deps) if name.endswith(".py"))
+    said = {task for task, words in _SAYS.items() if words.search(code)}
+    return said.pop() if len(said) == 1 else None
 
 
 def _values(path: Path, target: str, most: int = 10_000) -> list[Any]:

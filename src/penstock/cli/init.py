@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from penstock.cli import output
-from penstock.cli.adoption import Adoption, Guess, adopt, certain, columns_of, task_of
+from penstock.cli.adoption import Adoption, Guess, adopt, certain, columns_of, likely_task
 from penstock.cli.options import common
 from penstock.config import FILE
 from penstock.domain.pipeline import Pipeline
@@ -85,11 +85,14 @@ def init(project: Path, yes: bool, force: bool, **given: str | None) -> None:
     answers, reasons = _answers(project, pipeline, given, ask=ask)
     _write(path, penstock_yaml(answers))
     ignored = _ignore(project / ".gitignore")
+    from penstock.artifacts.home import initialise_dvc
     from penstock.config import check
 
+    initialised = initialise_dvc(project)
     check(path)
     data = {"file": str(path), "ignored": ignored, "reasons": reasons, **_plain(answers)}
-    output.emit(data, lambda: _tell(answers, reasons, ignored))
+    data["dvc_initialised"] = initialised
+    output.emit(data, lambda: _tell(answers, reasons, ignored, initialised=initialised))
 
 
 def _plain(answers: Answers) -> dict[str, Any]:
@@ -156,7 +159,7 @@ def _answers(
         hint = missing[0].hint if len(missing) == 1 else None
         raise UsageError(text, code=missing[0].code, hint=hint, problems=missing)
     name = given["name"] or found.name
-    task = task_of(project / test_data, target)
+    task = likely_task(project, pipeline, test_data, target)
     return Answers(name, model, test_data, target, task, found.tests), reasons
 
 
@@ -293,7 +296,9 @@ def _ignore(path: Path) -> list[str]:
     return added
 
 
-def _tell(answers: Answers, reasons: dict[str, str], ignored: list[str]) -> None:
+def _tell(
+    answers: Answers, reasons: dict[str, str], ignored: list[str], *, initialised: bool
+) -> None:
     labels = {"model": "model", "test_data": "test data", "target": "target"}
     click.echo(f"{FILE} is written:")
     rows = [(labels[key], getattr(answers, key), f"({reasons[key]})") for key in labels]
@@ -305,4 +310,6 @@ def _tell(answers: Answers, reasons: dict[str, str], ignored: list[str]) -> None
             click.echo(f"  {'tests':<10} {', '.join(targets)}  ({when} {stage})")
     if ignored:
         click.echo(f"  {'.gitignore':<10} + {' '.join(ignored)}")
+    if initialised:
+        click.echo(f"  {'.dvc':<10} made, as `dvc init` does: data and models are kept there")
     click.echo("\nNext: read it, then `penstock plan` and `penstock run`.")

@@ -38,6 +38,8 @@ def save(root: Path, key: str, settings: Settings) -> None:
     fresh = directory / f"{_FILE}.{os.getpid()}"
     try:
         directory.mkdir(exist_ok=True)
+        if not (directory / ".gitignore").exists():
+            (directory / ".gitignore").write_text("*\n", encoding="ascii")
         fresh.write_text(json.dumps(kept), encoding="utf-8")
         fresh.replace(directory / _FILE)
     except (OSError, TypeError, ValueError):

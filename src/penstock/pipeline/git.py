@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeAlias
@@ -9,6 +10,8 @@ from typing import TypeAlias
 from penstock.domain.revision import Revision
 from penstock.errors import StateError, UnavailableError
 
+_OWN = re.compile(r"[ /\t]\.penstock/")
+"""Penstock's own state never makes a work tree dirty, even where somebody has committed it."""
 _Done: TypeAlias = "tuple[int, str, str]"
 """Exit code, standard output, standard error."""
 
@@ -71,7 +74,7 @@ def revision(root: Path) -> Revision:
         if line.startswith("# "):
             name, _, value = line[2:].partition(" ")
             facts[name] = value
-        else:
+        elif not _OWN.search(line):
             dirty = True
     commit = facts.get("branch.oid", "")
     if code != 0 or not commit or commit == "(initial)":

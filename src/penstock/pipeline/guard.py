@@ -18,21 +18,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from penstock.artifacts.home import initialise_dvc, own_directory
 from penstock.errors import UnavailableError
 from penstock.pipeline.durable import cannot_write
 
 MARK = "PENSTOCK_GUARD"
 """Environment variable by which the processes of a project's stages are known."""
 _POLL_SECONDS = 0.05
-
-
-def own_directory(root: Path) -> Path:
-    """Make ``.penstock``, which ignores itself, and return it."""
-    folder = root / ".penstock"
-    if not folder.is_dir():
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / ".gitignore").write_text("*\n", encoding="ascii")
-    return folder
 
 
 @contextlib.contextmanager
@@ -55,6 +47,7 @@ def held(
     path = root / ".penstock" / "pipeline.lock"
     try:
         own_directory(root)
+        initialise_dvc(root)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     except OSError as error:
         raise cannot_write(path, error) from error

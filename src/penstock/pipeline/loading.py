@@ -6,11 +6,13 @@ went into it, so that a command with nothing to do reads no YAML at all.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from pathlib import Path
 from typing import Any
 
+from penstock.artifacts.home import own_directory
 from penstock.artifacts.stamps import Stamp
 from penstock.domain.pipeline import Pipeline, Stage
 from penstock.errors import ConfigError, Problem, Span, StateError
@@ -58,6 +60,8 @@ def load(root: Path) -> Pipeline:
             "inputs": stamps,
             "pipeline": codec.encode(pipeline),
         }
+        with contextlib.suppress(OSError):
+            own_directory(root)
         durable.write_cache(path, _VERSION, data)
     return pipeline
 

@@ -6,10 +6,12 @@ import contextlib
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from penstock.artifacts import DvcConfig, Store
+from penstock.artifacts import DvcConfig, HashIndex, Store
+from penstock.artifacts.home import dvc_root
 from penstock.domain.revision import Revision
 from penstock.domain.run import Run
 from penstock.errors import StateError, UsageError
@@ -118,7 +120,7 @@ def prepare(root: Path, commit: str, name: str) -> Path:
         )
     # DVC takes a directory with .dvc of its own for another project, and so leaves it alone.
     (base / ".dvc").mkdir(exist_ok=True)
-    local = root / ".dvc" / "config.local"
+    local = dvc_root(root) / ".dvc" / "config.local"
     if local.exists():
         shutil.copyfile(local, base / ".dvc" / "config.local")
     os.utime(top)
@@ -130,8 +132,12 @@ def _head(top: Path) -> str:
 
 
 def shared_store(root: Path, base: Path) -> Store:
-    """Return the store of a worktree, on the cache of the project itself."""
-    return Store.open(base, cache_dir=DvcConfig.load(root).cache_dir)
+    """Return the store of a worktree, on the cache and the remotes of the project itself.
+
+    A remote that is named relative to `.dvc` is where it is for the project.
+    """
+    config = replace(DvcConfig.load(root), root=Path(os.path.abspath(base)))  # noqa: PTH100
+    return Store(config, HashIndex.open(config.root))
 
 
 def remove(root: Path, top: Path) -> None:

@@ -132,3 +132,14 @@ def test_a_file_that_is_not_text_is_a_mistake(project):
     (project / ".dvc" / "config").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigError):
         DvcConfig.load(project)
+
+
+def test_a_project_in_a_folder_of_a_dvc_repository_uses_its_cache_and_remotes(tmp_path):
+    project = tmp_path / "models" / "delay"
+    project.mkdir(parents=True)
+    (tmp_path / ".git").mkdir()
+    configure(tmp_path, "['remote \"disk\"']\n    url = ../../storage\n")
+    config = DvcConfig.load(project)
+    assert config.root == project
+    assert config.cache_dir == tmp_path / ".dvc" / "cache"
+    assert config.remotes["disk"].url == str(tmp_path.parent / "storage")

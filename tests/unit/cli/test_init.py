@@ -61,6 +61,35 @@ def test_a_number_to_predict_is_regression(repository):
     assert "mae" in found.gates.conditions[0].text
 
 
+def test_the_data_that_the_test_data_is_made_from_tells_the_task(repository):
+    (repository.root / "data" / "test.csv").unlink()
+    rows = "".join(f"{n},{n * 1.5}\n" for n in range(50))
+    repository.add("raw.csv", "age,bought\n" + rows)
+    text = (repository.root / "dvc.yaml").read_text(encoding="utf-8")
+    repository.add("dvc.yaml", text.replace("[src/prepare.py]", "[src/prepare.py, raw.csv]"))
+    assert init(repository, "--yes") == ExitCode.DONE
+    assert settings(repository).model.task == "regression"
+
+
+def test_the_code_tells_the_task_where_there_is_no_data(repository):
+    (repository.root / "data" / "test.csv").unlink()
+    repository.add("src/train.py", "from sklearn.linear_model import Ridge\ntarget = 'bought'\n")
+    assert init(repository, "--yes", "--target", "bought") == ExitCode.DONE
+    assert settings(repository).model.task == "regression"
+
+
+def test_nothing_of_penstock_or_the_cache_gets_into_git(repository):
+    assert main(["plan", "-C", str(repository.root)]) == ExitCode.DONE
+    assert init(repository, "--yes") == ExitCode.DONE
+    cached = repository.root / ".dvc" / "cache" / "files" / "md5" / "aa"
+    cached.mkdir(parents=True)
+    (cached / "bb").write_text("data", encoding="utf-8")
+    repository.commit()
+    listed = ["git", "-C", repository.root, "ls-files", ".penstock", ".dvc"]
+    names = subprocess.run(listed, check=True, capture_output=True, text=True).stdout.split()
+    assert names == [".dvc/.gitignore", ".dvc/config"]
+
+
 def test_parquet_is_looked_into_as_well(repository):
     import pandas as pd
 
