@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -76,6 +77,13 @@ class Peer:
         return json.dumps({"inputs": [tensor]}).encode()
 
 
+def free_port() -> int:
+    """Return a port that nobody listens on, so that no stray server of an earlier run answers."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 def install(work: Path) -> Path:
     """Make the peers' environment; return its interpreter."""
     python = work / "venv" / "bin" / "python"
@@ -94,6 +102,7 @@ def peers(work: Path, model: Path, python: Path) -> list[Peer]:
     """Return all servers; `model` is an MLflow directory with a pickled model in it."""
     pickled = model / "model.pkl"
     made = []
+    ours, fastapi, mlserver, litserve, mlflow, grpc, metrics = (free_port() for _ in range(7))
 
     def add(name, command, path, body, port, files=(), environment=None):
         folder = work / name.split()[0]
@@ -106,21 +115,22 @@ def peers(work: Path, model: Path, python: Path) -> list[Peer]:
     serve = Path(__file__).with_name("serve_penstock.py")
     add(
         "penstock",
-        [sys.executable, str(serve), str(state), str(model), "9700"],
+        [sys.executable, str(serve), str(state), str(model), str(ours)],
         "/invocations",
         "inputs",
-        9700,
+        ours,
     )
-    uvicorn = [str(python), "-m", "uvicorn", "app:app", "--port", "9701", "--no-access-log"]
+    uvicorn = [str(python), "-m", "uvicorn", "app:app", "--port", str(fastapi), "--no-access-log"]
     add(
         "FastAPI by hand",
         uvicorn,
         "/predict",
         "inputs",
-        9701,
+        fastapi,
         [("app.py", FASTAPI.format(model=pickled))],
     )
-    settings = {"http_port": 9702, "grpc_port": 9712, "metrics_port": 9722, "parallel_workers": 0}
+    settings = {"http_port": mlserver, "grpc_port": grpc, "metrics_port": metrics}
+    settings["parallel_workers"] = 0
     about = {
         "name": "m",
         "implementation": "mlserver_sklearn.SKLearnModel",
@@ -131,7 +141,7 @@ def peers(work: Path, model: Path, python: Path) -> list[Peer]:
         [str(python.with_name("mlserver")), "start", "."],
         "/v2/models/m/infer",
         "v2",
-        9702,
+        mlserver,
         [("settings.json", json.dumps(settings)), ("model-settings.json", json.dumps(about))],
     )
     add(
@@ -139,16 +149,16 @@ def peers(work: Path, model: Path, python: Path) -> list[Peer]:
         [str(python), "app.py"],
         "/predict",
         "inputs",
-        9703,
-        [("app.py", LITSERVE.format(model=pickled, port=9703))],
+        litserve,
+        [("app.py", LITSERVE.format(model=pickled, port=litserve))],
     )
     add(
         "mlflow models serve",
-        [sys.executable, "-m", "uvicorn", "--port", "9704", "--no-access-log",
+        [sys.executable, "-m", "uvicorn", "--port", str(mlflow), "--no-access-log",
          "mlflow.pyfunc.scoring_server.app:app"],
         "/invocations",
         "inputs",
-        9704,
+        mlflow,
         environment={"__pyfunc_model_path__": str(model)},
     )  # fmt: skip
     return made

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import resource
 import secrets
@@ -64,6 +65,7 @@ class App:
             control.serve, sock=places.listen(self.state / places.SOCKET), limit=LIMIT
         )
         self._record()
+        gc.freeze()  # modules need not be looked through for garbage while requests wait
         ticking = loop.create_task(self._tick())
         await self._stopping.wait()
         orders.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import orjson
@@ -57,8 +58,8 @@ def _from_forms(item: dict[str, Any]) -> Rows:
     if "dataframe_split" in item:
         data = item["dataframe_split"]
         rows = data["data"][:MAX_ROWS]
-        names = data.get("columns") or range(len(rows[0]))
-        return Rows(tuple(map(str, names)), rows)
+        names = data.get("columns")
+        return Rows(tuple(map(str, names)) if names else _numbered(len(rows[0])), rows)
     if "dataframe_records" in item:
         return _from_records(item["dataframe_records"])
     data = item["instances"] if "instances" in item else item["inputs"]
@@ -67,7 +68,13 @@ def _from_forms(item: dict[str, Any]) -> Rows:
     if data and isinstance(data[0], dict):
         return _from_records(data)
     rows = [row if isinstance(row, list) else [row] for row in data[:MAX_ROWS]]
-    return Rows(tuple(map(str, range(len(rows[0])))), rows) if rows else NOTHING
+    return Rows(_numbered(len(rows[0])), rows) if rows else NOTHING
+
+
+@lru_cache
+def _numbered(width: int) -> tuple[str, ...]:
+    """Return names for features without any: their places."""
+    return tuple(map(str, range(width)))
 
 
 def _from_records(records: list[dict[str, Any]]) -> Rows:
@@ -91,7 +98,7 @@ def _from_tensors(inputs: list[dict[str, Any]]) -> Rows:
     if width == 1:
         return _from_columns({one["name"]: data})
     rows = [data[k * width : (k + 1) * width] for k in range(min(count, MAX_ROWS))]
-    return Rows(tuple(map(str, range(width))), rows)
+    return Rows(_numbered(width), rows)
 
 
 def _flat(data: list[Any]) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
 from collections.abc import Callable
@@ -75,6 +76,7 @@ class TabularModel:
             except Exception as error:  # the next odd request meets it again, and is told
                 sys.stderr.write(f"MLflow cannot take this model: {error}\n")
             finally:
+                gc.freeze()  # all that MLflow made stays, and need not be looked through
                 sys.setswitchinterval(interval)
 
         threading.Thread(target=prepare, name="mlflow", daemon=True).start()
