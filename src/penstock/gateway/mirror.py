@@ -13,7 +13,7 @@ from penstock.gateway.exchange import Exchange
 from penstock.gateway.fleet import Fleet
 from penstock.gateway.split import SHADOW
 
-MAX_COPIES = 16
+MAX_COPIES = 32
 """Most copies in flight; while the shadow has so many, further requests are not copied."""
 TOLERANCE = 1e-6
 """Numbers that differ relatively by less than this count as equal."""

@@ -20,6 +20,11 @@ try:
 except ImportError:  # the model's environment need not have it
     _fast_loads = json.loads
 
+_PLAIN_TYPES: dict[str, tuple[type, ...]] = {
+    "double": (float, int),
+    "float": (float, int),
+    "string": (str,),
+}
 MAX_ROWS = 16_384
 """Most rows given to the model at once."""
 
@@ -108,8 +113,11 @@ class Batcher:
         rows = waiting[0].rows if len(waiting) == 1 else [r for one in waiting for r in one.rows]
         try:
             values = self._runtime.predict(rows)
-        except Exception:  # the model's own code; the long way says what was wrong, and whose it is
+        except Exception:  # the model's own code
             if len(waiting) == 1:
+                if self._is_what_the_model_takes(rows):
+                    return [self._failed(waiting[0])]
+                # The long way says what was wrong with the request.
                 return [self._alone(waiting[0])]
             # One bad request must not spoil its neighbours'; look for it by halves.
             half = len(waiting) // 2
@@ -135,15 +143,40 @@ class Batcher:
                 body = json.dumps(one.infer.item).encode()
                 reply = self._runtime.whole(frames.INVOCATIONS_JSON, body)
         except Exception:  # whatever the model's own code raises must not end the worker
-            reply = answers.mistake(
-                "Encountered an unexpected error while evaluating the model.",
-                500,
-                code="INTERNAL_ERROR",
-                trace=traceback.format_exc(),
-            )
+            return self._failed(one)
         if one.infer is not None:
             reply = self._translated(one.infer, reply)
         return _framed(one.number, reply)
+
+    def _failed(self, one: _Waiting) -> frames.Answer:
+        """Answer that the model's own code raised: not the caller's mistake."""
+        reply = answers.mistake(
+            "Encountered an unexpected error while evaluating the model.",
+            500,
+            code="INTERNAL_ERROR",
+            trace=traceback.format_exc(),
+        )
+        if one.infer is not None:
+            reply = self._translated(one.infer, reply)
+        return _framed(one.number, reply)
+
+    def _is_what_the_model_takes(self, rows: list[Any]) -> bool:
+        """Tell whether every value is of its column's type, or missing: no fault of the caller's.
+
+        Only types that need no conversion are looked at; of others False is said.
+        """
+        kinds = [_PLAIN_TYPES.get(one.type) for one in self._inputs]
+        if not kinds or None in kinds:
+            return False
+        return all(
+            len(row) == len(kinds)
+            and all(
+                value is None or type(value) in kind
+                for value, kind in zip(row, kinds, strict=True)
+                if kind is not None
+            )
+            for row in rows
+        )
 
     def _translated(self, infer: tensors.Infer, reply: Reply) -> Reply:
         item = json.loads(reply.body)
