@@ -15,7 +15,7 @@ from typing import Any
 
 from penstock.monitors.alerts import Alert
 
-VERSION = "8.11.0"
+VERSION = "9.4.0"
 """Of ECS, as written in `ecs.version`."""
 DATASET = "penstock.events"
 _LEVELS = {"info": "info", "warning": "warn", "severe": "error"}

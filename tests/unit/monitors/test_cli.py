@@ -56,7 +56,7 @@ def test_quality_without_labels(capsys, project):
 
 def test_the_report_is_one_file_for_people(capsys, project):
     run(capsys, project, "status")
-    code, said = run(capsys, project, "report", "-o", str(project / "m.html"))
+    code, _ = run(capsys, project, "report", "-o", str(project / "m.html"))
     assert code == 0
     text = (project / "m.html").read_text()
     assert "<h1>1 alert open</h1>" in text
@@ -69,9 +69,10 @@ def test_the_report_of_an_empty_project(capsys, world):
     (world.root / "penstock.yaml").write_text(PENSTOCK_YAML)
     code, _ = run(capsys, world.root, "report")
     assert code == 0
-    assert "Nothing is in production yet" in (
-        world.root / ".penstock/reports/monitor.html"
-    ).read_text()
+    assert (
+        "Nothing is in production yet"
+        in (world.root / ".penstock/reports/monitor.html").read_text()
+    )
 
 
 @pytest.mark.parametrize(

@@ -201,53 +201,61 @@ def tests(model: str) -> dict[str, Any]:
     who = f'model="{model}",version="3"'
     champion = f'{who},role="champion"'
     labels = {"model": model, "version": "3"}
+    retrain, page = {"penstock_action": "retrain"}, {"penstock_action": "page"}
+    drift = _case(
+        [
+            (f"penstock_drift_windows_in_a_row{{{who}}}", "0 1 2 2"),
+            (f"penstock_drift_features_drifted{{{who}}}", "0 1 1 1"),
+        ],
+        "PenstockDrift",
+        {"1m": None, "3m": {**labels, "severity": "warning", **retrain}},
+        {
+            "summary": f"live data of {model} version 3 drifted, for 2 windows",
+            "command": "penstock monitor drift; then penstock retrain",
+        },
+    )
+    quality = _case(
+        [(f"penstock_quality_declined{{{who}}}", "0 0 1")],
+        "PenstockQualityDeclined",
+        {"1m": None, "2m": {**labels, "severity": "severe", **retrain}},
+        {
+            "summary": f"the loss of {model} version 3 is worse than tolerated",
+            "command": "penstock retrain; or penstock rollback",
+        },
+    )
+    errors = _case(
+        [
+            (f'penstock_requests_total{{{champion},code="200"}}', "0+95x30"),
+            (f'penstock_requests_total{{{champion},code="500"}}', "0+5x30"),
+        ],
+        "PenstockErrors",
+        {"2m": None, "15m": {**labels, "role": "champion", "severity": "severe", **page}},
+        {
+            "summary": f"5% of the answers of {model} version 3 are errors",
+            "command": "penstock rollback",
+        },
+    )
+    workers = _case(
+        [(f"penstock_workers_ready{{{who}}}", "1 1 0 0 0 0")],
+        "PenstockNoWorkers",
+        {"1m": None, "4m": {"model": model, "severity": "severe", **page}},
+        {
+            "summary": f"no worker of {model} takes requests",
+            "command": "penstock doctor; then penstock serve",
+        },
+    )
     return {
         "rule_files": ["penstock_rules.yml"],
         "evaluation_interval": f"{GROUP_SECONDS}s",
-        "tests": [
-            _case(
-                [
-                    (f"penstock_drift_windows_in_a_row{{{who}}}", "0 1 2 2"),
-                    (f"penstock_drift_features_drifted{{{who}}}", "0 1 1 1"),
-                ],
-                "PenstockDrift",
-                {"1m": None, "3m": {**labels, "severity": "warning", "penstock_action": "retrain"}},
-            ),
-            _case(
-                [(f"penstock_quality_declined{{{who}}}", "0 0 1")],
-                "PenstockQualityDeclined",
-                {"1m": None, "2m": {**labels, "severity": "severe", "penstock_action": "retrain"}},
-            ),
-            _case(
-                [
-                    (f'penstock_requests_total{{{champion},code="200"}}', "0+95x30"),
-                    (f'penstock_requests_total{{{champion},code="500"}}', "0+5x30"),
-                ],
-                "PenstockErrors",
-                {
-                    "2m": None,
-                    "15m": {
-                        **labels,
-                        "role": "champion",
-                        "severity": "severe",
-                        "penstock_action": "page",
-                    },
-                },
-            ),
-            _case(
-                [(f"penstock_workers_ready{{{who}}}", "1 1 0 0 0 0")],
-                "PenstockNoWorkers",
-                {
-                    "1m": None,
-                    "4m": {"model": model, "severity": "severe", "penstock_action": "page"},
-                },
-            ),
-        ],
+        "tests": [drift, quality, errors, workers],
     }
 
 
 def _case(
-    series: list[tuple[str, str]], alert: str, moments: dict[str, dict[str, str] | None]
+    series: list[tuple[str, str]],
+    alert: str,
+    moments: dict[str, dict[str, str] | None],
+    annotations: dict[str, str],
 ) -> dict[str, Any]:
     return {
         "interval": "1m",
@@ -256,7 +264,9 @@ def _case(
             {
                 "eval_time": moment,
                 "alertname": alert,
-                "exp_alerts": [] if labels is None else [{"exp_labels": labels}],
+                "exp_alerts": []
+                if labels is None
+                else [{"exp_labels": labels, "exp_annotations": annotations}],
             }
             for moment, labels in moments.items()
         ],
