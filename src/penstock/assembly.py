@@ -21,6 +21,7 @@ from penstock import gates, pipeline
 from penstock.config import Settings, find_project, load_settings
 from penstock.domain.run import Candidate, Run
 from penstock.domain.traffic import TargetStatus, TrafficTable
+from penstock.domain.verdict import Outcome, Verdict
 from penstock.domain.version import ModelVersion
 from penstock.errors import StateError
 from penstock.journal import Journal
@@ -106,6 +107,33 @@ class Project:
             params=pipeline.params(base),
         )
 
+    def packaged(self, candidate: Candidate, base: Path) -> Candidate:
+        """Return a candidate as an MLflow model; a file is wrapped, if the scan lets it pass.
+
+        Raises:
+            StateError: ``packaging.not-a-model`` when the file is no model that can be served.
+        """
+        path = Path(candidate.path)
+        if path.is_dir():
+            return candidate
+        from penstock import packaging
+        from penstock.gates.process import without_secrets
+
+        settings, model = self.settings.gates, self.settings.model
+        if settings.scan == "block" and gates.scan(path).stops:
+            return candidate
+        place = packaging.as_mlflow(
+            path,
+            candidate.digest,
+            self.root,
+            base=base,
+            data=base / model.test_data,
+            target=model.target,
+            timeout=settings.timeout,
+            environment=without_secrets(),
+        )
+        return replace(candidate, path=str(place))
+
     def judgement_key(
         self, run: Run, base: Path, candidate: Candidate, *, against: str | None = None
     ) -> str:
@@ -132,8 +160,15 @@ class Project:
     def judge(
         self, candidate: Candidate, champion: ModelVersion | None, base: Path
     ) -> gates.Judgement:
-        """Ask all gates about a candidate."""
+        """Ask all gates about a candidate, and whether it can be served at all."""
         from penstock import packaging
+
+        unfit: tuple[Verdict, ...] = ()
+        try:
+            candidate = self.packaged(candidate, base)
+        except StateError as error:
+            told = Verdict("can be served", Outcome.ERROR, error.message, kind="packaging")
+            unfit = (replace(told, hint=error.hint),)
 
         def contender(path: Path, name: str) -> gates.Contender:
             return gates.Contender(path, lambda: packaging.resolve(path).python, name)
@@ -143,7 +178,7 @@ class Project:
             place = Path(packaging.pack(champion, self.root).path)
             held_against = contender(place, f"version {champion.version}")
         settings = self.settings
-        return gates.judge_candidate(
+        judgement = gates.judge_candidate(
             settings.gates,
             contender(Path(candidate.path), f"candidate {candidate.run_id}"),
             held_against,
@@ -151,6 +186,7 @@ class Project:
             base=base,
             ledger=gates.Ledger(self.journal),
         )
+        return replace(judgement, verdicts=(*judgement.verdicts, *unfit))
 
     def _judged_files(self, base: Path) -> list[str]:
         """Return the files that the gates read: held-out rows, training rows, the schema."""

@@ -193,7 +193,8 @@ class Loop:
             )
             return None
         registry = self.project.registry
-        walk.version = registry.register(walk.candidate, walk.run, walk.verdicts, {})
+        packaged = self.project.packaged(walk.candidate, walk.base)
+        walk.version = registry.register(packaged, walk.run, walk.verdicts, {})
         walk.new = True
         with self.journal.transaction() as tx:
             data = {"version": walk.version.version, "run_id": walk.run.id}

@@ -2,5 +2,6 @@
 
 from penstock.packaging.bundle import local_path, pack
 from penstock.packaging.environment import Environment, resolve
+from penstock.packaging.plain import as_mlflow
 
-__all__ = ["Environment", "local_path", "pack", "resolve"]
+__all__ = ["Environment", "as_mlflow", "local_path", "pack", "resolve"]

@@ -1,0 +1,88 @@
+"""Plain model files (pickle, joblib, ONNX) wrapped as MLflow model directories.
+
+A plain file does not say which columns it wants or which packages it needs, and MLflow cannot
+serve it. The wrapping is done once per content, in a process of its own: to load a model is to
+run its code. Scan it first.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from penstock.errors import StateError
+
+_HINT = (
+    "let the stage save an MLflow model directory itself (such as `mlflow.sklearn.save_model(model,"
+    ' "models/model")`) and name that in model.path'
+)
+
+
+def as_mlflow(
+    file: Path,
+    digest: str,
+    root: Path,
+    *,
+    base: Path,
+    data: Path,
+    target: str,
+    timeout: float,
+    environment: Mapping[str, str],
+) -> Path:
+    """Return the MLflow model directory of a plain model file, made when it is not there yet.
+
+    Args:
+        file: the model: ``.joblib``, ``.jl``, ``.onnx``, or else a pickle.
+        digest: of its content.
+        root: the project, whose ``.penstock/models`` keeps the directories.
+        base: where the pipeline ran: modules of the project are imported from there (and from
+            its ``src``), and go into the model.
+        data: held-out rows, of which the model's signature is taken.
+        target: the column that the model does not see.
+        timeout: seconds that loading, asking and saving may take together.
+        environment: variables of the process.
+
+    Raises:
+        StateError: ``packaging.not-a-model`` when the file cannot be loaded, or holds nothing
+            that predicts.
+    """
+    place = root / ".penstock" / "models" / digest
+    if (place / "MLmodel").is_file():
+        return place
+    place.parent.mkdir(parents=True, exist_ok=True)
+    fresh = place.with_name(f"{digest}.making")
+    shutil.rmtree(fresh, ignore_errors=True)
+    names = {"file": file, "out": fresh, "base": base, "data": data}
+    request = {name: str(path.absolute()) for name, path in names.items()} | {"target": target}
+    words = [sys.executable, "-P", "-m", "penstock.packaging.wrapping", json.dumps(request)]
+    try:
+        done = subprocess.run(
+            words,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout,
+            cwd=base,
+            env=dict(environment),
+            check=False,
+        )
+        code, lines = done.returncode, done.stderr.strip().splitlines()
+    except subprocess.TimeoutExpired:
+        code, lines = 1, [f"it took longer than {timeout:.0f} s"]
+    if code != 0:
+        shutil.rmtree(fresh, ignore_errors=True)
+        why = lines[-1] if lines else f"its process ended with {code}"
+        raise StateError(
+            f"{file.name} cannot be made a model that is served: {why}",
+            code="packaging.not-a-model",
+            hint=_HINT,
+            log_tail=lines[-12:-1],
+        )
+    shutil.rmtree(place, ignore_errors=True)
+    fresh.replace(place)
+    return place

@@ -1,0 +1,93 @@
+"""Plain model files become MLflow models that name their columns, packages and code."""
+
+import os
+import pickle
+import subprocess
+import sys
+
+import pytest
+
+from penstock.errors import StateError
+from penstock.packaging import as_mlflow, resolve
+
+ROWS = "age,visits,bought\n" + "".join(f"{n},{n % 3},{n * 2}\n" for n in range(30))
+FIT = """\
+import sys, joblib, pandas
+from sklearn.linear_model import Ridge
+rows = pandas.read_csv("data.csv")
+joblib.dump(Ridge().fit(rows[["visits", "age"]], rows.bought), sys.argv[1])
+"""
+OWN = """\
+class Doubler:
+    def predict(self, rows):
+        return rows["age"] * 2
+"""
+
+
+@pytest.fixture
+def base(tmp_path):
+    folder = tmp_path / "a project"
+    folder.mkdir()
+    (folder / "data.csv").write_text(ROWS, encoding="utf-8")
+    return folder
+
+
+def script(base, text, *words):
+    subprocess.run([sys.executable, "-c", text, *words], cwd=base, check=True)
+
+
+def wrap(base, name):
+    data = base / "data.csv"
+    return as_mlflow(
+        base / name,
+        "c0ffee",
+        base,
+        base=base,
+        data=data,
+        target="bought",
+        timeout=120,
+        environment=os.environ,
+    )
+
+
+def test_an_estimator_keeps_its_columns_and_packages(base):
+    script(base, FIT, "model.joblib")
+    place = wrap(base, "model.joblib")
+    assert place == base / ".penstock" / "models" / "c0ffee"
+    text = (place / "MLmodel").read_text(encoding="utf-8")
+    assert text.index("visits") < text.index("age")
+    assert "bought" not in text
+    assert "scikit-learn==" in (place / "requirements.txt").read_text(encoding="utf-8")
+    assert resolve(place).python == sys.executable
+    made = (place / "MLmodel").stat().st_mtime_ns
+    assert wrap(base, "model.joblib") == place
+    assert (place / "MLmodel").stat().st_mtime_ns == made
+
+
+def test_code_of_the_project_goes_along(base):
+    (base / "src").mkdir()
+    (base / "src" / "doubler.py").write_text(OWN, encoding="utf-8")
+    make = "import sys, pickle; sys.path.insert(0, 'src'); import doubler\n"
+    script(base, make + "pickle.dump(doubler.Doubler(), open('model.pkl', 'wb'))")
+    place = wrap(base, "model.pkl")
+    assert (place / "code" / "doubler.py").read_text(encoding="utf-8") == OWN
+    ask = "import mlflow.pyfunc, pandas; m = mlflow.pyfunc.load_model('.')\n"
+    ask += "assert list(m.predict(pandas.DataFrame({'age': [4.0], 'visits': [1.0]}))) == [8.0]"
+    script(place, ask)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (pickle.dumps({"weights": [1]}), "it holds a dict, which has no `predict`"),
+        (b"no pickle at all", "cannot be made a model that is served"),
+        (b"cmissing_module\nThing\n.", "No module named 'missing_module'"),
+    ],
+)
+def test_what_cannot_be_served_is_said_with_the_remedy(base, content, words):
+    (base / "model.pkl").write_bytes(content)
+    with pytest.raises(StateError, match=words) as caught:
+        wrap(base, "model.pkl")
+    assert caught.value.code == "packaging.not-a-model"
+    assert "mlflow" in caught.value.hint
+    assert not list((base / ".penstock" / "models").iterdir())
