@@ -58,13 +58,14 @@ def run(spec: dict[str, Any]) -> dict[str, Any]:
         "jobs": 1,
     }
     with closing(worktree.shared_store(root, base)) as store:
-        # What makes the test data runs first; then it is taken away, and what is missing and not
-        # read stays so.
+        # What makes the test data runs first; then the data is taken away, and so is the
+        # stage that makes it, so that nothing brings it back.
         if spec["makers"]:
             made = pipeline.execute(base, targets=spec["makers"], needed=(), store=store, **how)
             if made.outcome is not RunOutcome.SUCCEEDED:
                 return {"error": _why(made)}
-        _hide(base / spec["hidden"])
+        hide(base / spec["hidden"])
+        cut(base, spec["makers"])
         done = pipeline.execute(
             base, targets=spec["stages"], needed=spec["files"], store=store, **how
         )
@@ -73,11 +74,33 @@ def run(spec: dict[str, Any]) -> dict[str, Any]:
     return {"metrics": measured(base, spec["files"])}
 
 
-def _hide(path: Path) -> None:
+def hide(path: Path) -> None:
+    """Remove the test data from a trial's worktree."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def cut(base: Path, addresses: Sequence[str]) -> None:
+    """Take stages out of the dvc.yaml of a trial's worktree; what they made stays as a file.
+
+    A stage that was expanded (``foreach``, ``matrix``) has no place of its own for that: such a
+    stage may make its data again.
+    """
+    from ruamel.yaml import YAML
+
+    made = pipeline.load(base)
+    yaml = YAML()
+    for address in addresses:
+        stage = made.stages[address]
+        if stage.group is not None:
+            continue
+        path = base / stage.file
+        document = yaml.load(path.read_text(encoding="utf-8"))
+        del document["stages"][stage.name]
+        with path.open("w", encoding="utf-8") as stream:
+            yaml.dump(document, stream)
 
 
 def _why(run: Any) -> str:

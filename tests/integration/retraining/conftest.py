@@ -86,7 +86,8 @@ Path("models/model.pkl").write_bytes(pickle.dumps(model))
 tally = os.environ.get("TALLY")
 if tally:
     with open(tally, "a") as out:
-        out.write(json.dumps({"strength": strength, "rows": len(frame)}) + "\\n")
+        out.write(json.dumps({"strength": strength, "rows": len(frame), "where": os.getcwd(),
+                              "test": Path("data/test.csv").exists()}) + "\\n")
 '''
 SCORE = '''\
 """Write accuracy and log loss on some rows."""
