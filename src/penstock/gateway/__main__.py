@@ -21,12 +21,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--options", type=Path, help="JSON file with the settings")
     parser.add_argument("--host", help="address to listen on")
     parser.add_argument("--port", type=int, help="port to listen on")
+    parser.add_argument("--grpc-port", type=int, help="port for gRPC, 0 for any; none by default")
     parser.add_argument("--listener", type=int, help="descriptor of an open socket, no guard then")
     given = parser.parse_args(arguments)
     item = GatewayOptions().to_dict()
     if given.options is not None:
         item |= json.loads(given.options.read_text(encoding="utf-8"))
-    for name in ("host", "port"):
+    for name in ("host", "port", "grpc_port"):
         if getattr(given, name) is not None:
             item[name] = getattr(given, name)
     options = GatewayOptions.from_dict(item)
@@ -47,6 +48,8 @@ def _command(state: Path, given: argparse.Namespace) -> list[str]:
     command = [sys.executable, "-m", "penstock.gateway", "--state", str(state)]
     if given.options is not None:
         command += ["--options", str(given.options)]
+    if given.grpc_port is not None:
+        command += ["--grpc-port", str(given.grpc_port)]
     return [*command, "--listener"]
 
 

@@ -49,6 +49,8 @@ class App:
         self._routes = Routes(self._plane)
         self._applying = asyncio.Lock()
         self._generation = -1
+        self._rpc: Any = None
+        self._rpc_address = ""
 
     async def run(self, listener: socket.socket) -> None:
         """Serve on `listener` until told to stop."""
@@ -58,6 +60,11 @@ class App:
         host, port = listener.getsockname()[:2]
         self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         table = durable.read_table(self.state)
+        if self.options.grpc_port is not None:
+            # Before any worker is started, because the port may be taken.
+            from penstock.gateway.rpc import listen
+
+            self._rpc, self._rpc_address = await listen(self._plane, self._routes, self.options)
         self._take(table)
         server = await loop.create_server(lambda: Connection(self._plane), sock=listener)
         control = Control({"status": self._status, "apply": self._apply, "stop": self._stop})
@@ -78,6 +85,8 @@ class App:
         """Finish what is in flight, close connections properly, end the workers."""
         for connection in list(self._plane.connections):
             connection.close_when_done()
+        if self._rpc is not None:
+            await self._rpc.stop(self.options.drain_timeout)
         await self._fleet.drain()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(2.0):
@@ -144,10 +153,10 @@ class App:
         return {"ok": True}
 
     def _record(self) -> None:
-        durable.replace_json(
-            self.state / places.RECORD,
-            {"pid": os.getpid(), "url": self.url, "start": time.time()},
-        )
+        item = {"pid": os.getpid(), "url": self.url, "start": time.time()}
+        if self._rpc_address:
+            item["grpc"] = self._rpc_address
+        durable.replace_json(self.state / places.RECORD, item)
 
 
 def _allow_connections() -> None:

@@ -16,6 +16,22 @@ class Receiver(Protocol):
         ...
 
 
+class Asked(Protocol):
+    """A request for a prediction, however it came in.
+
+    Attributes:
+        headers: by name in lower case.
+        body: whole.
+    """
+
+    headers: dict[bytes, bytes]
+    body: bytes
+
+    def exchange(self, id: str = "", kind: int = 0) -> Exchange:
+        """Return the exchange that will carry the answer."""
+        ...
+
+
 class Exchange:
     """A request, where it went, and its answer.
 

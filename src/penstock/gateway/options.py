@@ -13,6 +13,7 @@ class GatewayOptions:
     Attributes:
         host: address to listen on; loopback unless told otherwise.
         port: to listen on, 0 for any free one.
+        grpc_port: for the Open Inference Protocol over gRPC, 0 for any free one, None for no gRPC.
         timeout: seconds that a request may take before it gets 504.
         memory_mb: limit of a worker's memory in MiB, 0 for none.
         threads: threads that a model's numerical libraries may use.
@@ -31,6 +32,7 @@ class GatewayOptions:
 
     host: str = "127.0.0.1"
     port: int = 8080
+    grpc_port: int | None = None
     timeout: float = 30.0
     memory_mb: int = 0
     threads: int = 1

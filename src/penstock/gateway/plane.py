@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable
 
 from penstock.gateway.counting import Book
-from penstock.gateway.exchange import TEXT, Exchange
+from penstock.gateway.exchange import TEXT, Asked, Exchange
 from penstock.gateway.feedback import FeedbackDesk
 from penstock.gateway.fleet import Fleet
 from penstock.gateway.http import Connection, Request
@@ -120,7 +120,7 @@ class Plane:
                 return
         self.submit(request, kind)
 
-    def submit(self, request: Request, kind: int, *, version: str | None = None) -> None:
+    def submit(self, request: Asked, kind: int, *, version: str | None = None) -> None:
         """Send a request to a version.
 
         Args:

@@ -121,28 +121,37 @@ class Routes:
             _v2_error(request, 404, f"nothing is at {request.path.decode('latin-1')}")
 
     def _v2_about(self, request: Request, name: str, version: str | None, *, ready: bool) -> None:
+        status, item = self.about(name, version, ready=ready)
+        _json(request, status, item)
+
+    def about(self, name: str, version: str | None, *, ready: bool) -> tuple[int, dict[str, Any]]:
+        """Return what the Open Inference Protocol tells of a model, with its HTTP status.
+
+        Args:
+            name: of the model.
+            version: of the model, None for the champion.
+            ready: whether only readiness is asked for.
+        """
+        model = self._plane.model()
+        if name != model:
+            return 404, _error(f"model {name!r} is not served here; served: {model or 'none'}")
         groups = self._plane.fleet.groups
         group = self._champion() if version is None else groups.get(version)
         if version is not None and group is None:
             known = ", ".join(sorted(groups)) or "none"
-            _v2_error(request, 404, f"version {version!r} is not served here; served: {known}")
-        elif ready:
+            return 404, _error(f"version {version!r} is not served here; served: {known}")
+        if ready:
             able = group is not None and group.ready
-            _json(request, 200 if able else 503, {"name": name, "ready": able})
-        elif group is None or group.description is None:
-            _v2_error(request, 503, f"model {name!r} is not ready")
-        else:
-            _json(
-                request,
-                200,
-                {
-                    "name": name,
-                    "versions": sorted(groups),
-                    "platform": f"mlflow_{group.description.runtime}",
-                    "inputs": tensors(group.description.inputs, "input"),
-                    "outputs": tensors(group.description.outputs, "predict"),
-                },
-            )
+            return 200 if able else 503, {"name": name, "ready": able}
+        if group is None or group.description is None:
+            return 503, _error(f"model {name!r} is not ready")
+        return 200, {
+            "name": name,
+            "versions": sorted(groups),
+            "platform": f"mlflow_{group.description.runtime}",
+            "inputs": tensors(group.description.inputs, "input"),
+            "outputs": tensors(group.description.outputs, "predict"),
+        }
 
     def _v1(self, request: Request, part: str) -> None:
         name, _, verb = part.partition(":")
@@ -161,6 +170,10 @@ class Routes:
 
 def _json(request: Request, status: int, item: dict[str, Any]) -> None:
     request.exchange().finish(status, json.dumps(item).encode())
+
+
+def _error(message: str) -> dict[str, Any]:
+    return {"error": message}
 
 
 def _v2_error(request: Request, status: int, message: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from penstock.gateway.http import Request
+from penstock.gateway.exchange import Asked
 
 
 class Sticky:
@@ -19,7 +19,7 @@ class Sticky:
         self._header = name.lower().encode() if kind == "header" else None
         self._field = name if kind == "field" else None
 
-    def key(self, request: Request) -> bytes | None:
+    def key(self, request: Asked) -> bytes | None:
         """Return the key, None where there is none: then the request stands for itself."""
         if self._header is not None:
             return request.headers.get(self._header)

@@ -129,3 +129,13 @@ def shared(tmp_path_factory):
     made.apply(made.bundle(1), champion="1")
     yield made
     made.client.stop()
+
+
+@pytest.fixture(scope="module")
+def shared_rpc(tmp_path_factory):
+    """One gateway that speaks gRPC as well; its model echoes the last value of each row."""
+    made = Site(tmp_path_factory.mktemp("rpc"))
+    made.start(grpc_port=0)
+    made.apply(made.bundle(1, echo=True), champion="1")
+    yield made
+    made.client.stop()
