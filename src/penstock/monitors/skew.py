@@ -2,7 +2,8 @@
 
 Rows of the training data are sent through the live endpoint, and given to the same model file at
 rest. Where the answers differ, one feature after the other is set to its usual value on both
-paths; the one whose change makes the answers agree is the one that serving reads differently.
+paths; the one whose change makes the answers agree is the one that serving reads differently. A
+difference that no input changes, such as another intercept, is told without a name.
 """
 
 from __future__ import annotations
@@ -116,8 +117,8 @@ def compare(
         words = f"{len(rows)} rows of the training data get the same answer live as at rest"
         return _verdict(Outcome.PASSED, words, evidence)
     words = f"{len(differ)} of {len(rows)} rows of the training data get another answer live"
-    if blamed:
-        words += f"; what differs is {', '.join(blamed)}"
+    shown = ", ".join(blamed)
+    words += f"; what differs is {shown}" if blamed else "; no single feature explains it"
     return _verdict(Outcome.FAILED, words, evidence)
 
 
