@@ -99,9 +99,10 @@ class Fleet:
         champion = table.champion
         if champion is None or self._is_ready(champion):
             self._serving = champion
-        elif self._serving is not None and self._serving != table.challenger:
+        elif self._serving is not None:
             champion = self._serving
-        challenger = table.challenger
+        # The old champion stands in for the new one, even if it is to be its challenger.
+        challenger = table.challenger if table.challenger != champion else None
         able = challenger is not None and self._is_ready(challenger)
         self.split = Split(
             champion=champion if champion is not None and self._is_ready(champion) else None,

@@ -91,7 +91,9 @@ class Group:
         self._wanted = replicas
         while len(self._workers) < replicas:
             self._spawn(0.0)
-        for worker in self._workers[replicas:]:
+        # Those that answer stay: the last one may have been ready before the first.
+        by_use = sorted(self._workers, key=self._ready.__contains__, reverse=True)
+        for worker in by_use[replicas:]:
             self._retire(worker)
 
     def send(self, exchange: Exchange) -> None:

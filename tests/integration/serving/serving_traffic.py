@@ -19,6 +19,7 @@ class Tally:
     misrouted: int = 0
     mixed_up: int = 0
     broken: int = 0
+    reasons: Counter = field(default_factory=Counter)
 
 
 async def eventually(holds, seconds: float = 120.0) -> None:
@@ -114,6 +115,7 @@ class Load:
         tally = self.tally
         tally.codes[status] += 1
         if status != 200:
+            tally.reasons[body] += 1
             return
         ((version, echoed),) = json.loads(body)["predictions"]
         claimed = headers["x-penstock-version"]

@@ -137,6 +137,23 @@ def test_too_many_requests_are_refused_at_once(site):
     assert site.counters("1", "champion").errors == 0
 
 
+def test_scaling_down_keeps_the_replica_that_answers(site):
+    site.start()
+    site.apply(site.bundle(1, first_takes=3), champion="1", replicas=2)
+    site.apply(replicas=1)
+    assert [ask(site)[0] for _ in range(5)] == [200] * 5
+
+
+def test_the_old_champion_stands_in_even_if_it_is_the_new_challenger(site):
+    site.start()
+    site.apply(one := site.bundle(1), champion="1")
+    two = site.bundle(2, first_takes=2)
+    site.apply(one, two, champion="2", challenger="1", weight=50.0, wait=False)
+    assert [ask(site)[1]["x-penstock-version"] for _ in range(10)] == ["1"] * 10
+    site.until(lambda status: "2" in status.ready)
+    assert {ask(site)[1]["x-penstock-version"] for _ in range(40)} == {"1", "2"}
+
+
 def test_a_shadow_sees_copies_and_is_compared(site):
     site.start()  # so few requests that a slow shadow, too, gets a copy of each
     one, two, three = site.bundle(1), site.bundle(2), site.bundle(3, delay=0.01)
