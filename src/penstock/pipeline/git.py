@@ -10,8 +10,8 @@ from typing import TypeAlias
 from penstock.domain.revision import Revision
 from penstock.errors import StateError, UnavailableError
 
-_OWN = re.compile(r"[ /\t]\.penstock/")
-"""Penstock's own state never makes a work tree dirty, even where somebody has committed it."""
+_OWN = re.compile(r"[ /\t]\.penstock/|[ /\t]dvc\.lock$")
+"""What a run itself writes never makes a work tree dirty: it follows from what is committed."""
 _Done: TypeAlias = "tuple[int, str, str]"
 """Exit code, standard output, standard error."""
 

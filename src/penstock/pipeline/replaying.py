@@ -18,6 +18,7 @@ from penstock.pipeline import worktree
 from penstock.pipeline.graph import order
 from penstock.pipeline.loading import load
 from penstock.pipeline.machine import locked_environment
+from penstock.pipeline.modelfolder import same_but_for_stamp
 from penstock.pipeline.progress import Listener
 from penstock.pipeline.runner import execute
 
@@ -29,8 +30,8 @@ class ArtifactReplay:
     """One output, then and now.
 
     Attributes:
-        outcome: ``identical``, ``same-within-tolerance`` (numbers of a metrics file) or
-            ``different``.
+        outcome: ``identical``, ``same-within-tolerance`` (numbers of a metrics file; an MLflow
+            model but for its time stamp and id) or ``different``.
         recorded, replayed: digests; None where there is none.
         details: numbers that differ: name -> (then, now).
     """
@@ -194,6 +195,9 @@ def _compare(
             outcome = DIFFERENT if after is not None else FAILED
             if after is not None and after.md5 == before.md5:
                 outcome = IDENTICAL
+            elif after is not None and before.is_dir and after.is_dir:
+                if same_but_for_stamp(store, before, after, base / out.full):
+                    outcome = CLOSE
             elif after is not None and not before.is_dir:
                 details = _numbers(store, before, base / out.full, out.full)
                 close = details and all(near(a, b, tolerance) for a, b in details.values())
