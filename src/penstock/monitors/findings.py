@@ -20,6 +20,9 @@ from penstock.monitors.window import Window
 
 _MOST = 50
 """Features named in one event."""
+_QUIET = 3
+"""An alert about data is over after this many times `drift.windows` good windows: a share that is
+just about what is tolerated must not be told again and again."""
 TOGETHER = "(together)"
 """The streak of all features together."""
 
@@ -96,7 +99,7 @@ def drift_findings(
     top = dict(list(exceedances.items())[:_MOST])
     found.judged("drift", verdicts[0], {**about, "exceedance": top})
     _drift_alert(settings, reference, state, window, shifts, found)
-    _data(reference, window, found)
+    _data(settings, reference, state, window, found)
 
 
 def _numbers(window: Window, overall: Verdict, exceedances: dict[str, float]) -> dict[str, Any]:
@@ -156,7 +159,14 @@ def _drift_alert(
         found.events.append((EventType.DRIFT_DETECTED, data, "drift"))
 
 
-def _data(reference: Reference, window: Window, found: Findings) -> None:
+def _data(
+    settings: MonitorSettings,
+    reference: Reference,
+    state: WatchState,
+    window: Window,
+    found: Findings,
+) -> None:
+    """Say what is wrong with the data; an alert ends after some good windows, not at the first."""
     answers = judge_data(reference, window)
     if not answers:
         return
@@ -165,7 +175,10 @@ def _data(reference: Reference, window: Window, found: Findings) -> None:
     failed = [one for one in answers if one.outcome is Outcome.FAILED]
     words = "; ".join(one.words for one in failed) or "requests look like the training data"
     found.judged("data", Verdict("data", worst, words, kind="data"), {"rows": window.rows})
-    found.asked.append("data")
+    state.windows[-1]["failed"] = [one.name for one in failed]
+    recent = state.windows[-_QUIET * max(settings.drift.windows, 1) :]
+    bad = {name for one in recent for name in one.get("failed", [])}
+    found.asked += [f"data: {one.name}" for one in answers if one.name not in bad]
     for one in failed:
         top = one.evidence[0]
         alert = Alert(

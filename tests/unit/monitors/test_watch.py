@@ -181,3 +181,18 @@ def test_alerts_go_to_the_log_by_their_severity(world):
     lines = (world.root / ".penstock/logs/alerts.ndjson").read_text().splitlines()
     assert len(lines) == 1
     assert world.watcher().state().outbox == []
+
+
+def test_a_share_that_comes_and_goes_is_told_once(world):
+    world.champion("1")
+    for turn in range(8):
+        share = 0.05 if turn % 2 else 0.0
+        world.traffic(
+            1001, change=lambda t, s=share: t.assign(delay=t["delay"].mask(t.index < s * len(t)))
+        )
+        world.look()
+    assert len(world.events(EventType.ALERT_RAISED)) == 1
+    assert world.events(EventType.ALERT_RESOLVED) == []
+    world.traffic(7 * 1001)
+    world.look()
+    assert len(world.events(EventType.ALERT_RESOLVED)) == 1
