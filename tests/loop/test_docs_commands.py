@@ -3,6 +3,7 @@
 import re
 import shlex
 import subprocess
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -108,6 +109,7 @@ def wait_for_the_end(mini):
 def have_a_word_in_it(mini, reader):
     """Rollouts that wait for traffic, which nobody sends."""
     mini.penstock("deploy", "2", "--no-wait")
+    until_it_steps(mini)
     reader.run(
         'penstock rollout pause --reason "let us look at the answers first"',
         "penstock rollout resume",
@@ -116,4 +118,13 @@ def have_a_word_in_it(mini, reader):
         "penstock rollout status --watch",
     )
     mini.penstock("deploy", "1", "--no-wait")
+    until_it_steps(mini)
     reader.run('penstock rollout abort --reason "complaints from support"')
+
+
+def until_it_steps(mini):
+    """Wait until the background process has started the challenger."""
+    deadline = time.monotonic() + 120
+    while mini.ask("status")["rollout"]["phase"] == "starting":
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
