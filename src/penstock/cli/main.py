@@ -53,6 +53,7 @@ COMMANDS: dict[str, Verb] = {
     "rollback": Verb("cli.deploy:rollback", "Return to the previous model version.", ROLLOUTS),
     "serve": Verb("cli.deploy:serve", "Serve the champion.", ROLLOUTS),
     "monitor": Verb("cli.monitor:monitor", "Drift, quality and data of the champion.", LEARNING),
+    "watch": Verb("cli.watch:watch", "Watch model and data; retrain when it is time.", LEARNING),
     "retrain": Verb("cli.retrain:retrain", "Train again, prove it, replace the model.", LEARNING),
     "status": Verb("cli.state:status", "Show champion, rollout, traffic and last run.", HISTORY),
     "history": Verb("cli.state:history", "Show what happened, each event with its cause.", HISTORY),

@@ -20,7 +20,7 @@ from penstock.triggers import Inbox, signatures, webhooks
 from penstock.triggers.alerts import Demand
 
 DEMAND = "rollback-demand"
-TOKEN = "watch.token"
+KEPT_IN = "watch.token"
 _SECONDS = 10.0
 
 
@@ -44,7 +44,7 @@ def known_secrets(root: Path, environment: Mapping[str, str]) -> dict[str, str]:
 
 def token(root: Path) -> str:
     """Return the token of a project; made at the first call."""
-    path = root / STATE / TOKEN
+    path = root / STATE / KEPT_IN
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:

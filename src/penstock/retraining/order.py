@@ -21,7 +21,7 @@ from penstock.assembly import Project
 from penstock.domain.event import Event, EventType
 from penstock.domain.rollout import RolloutPhase
 from penstock.domain.trigger import Decision
-from penstock.errors import PenstockError, StateError, UnavailableError
+from penstock.errors import PenstockError, StateError, UnavailableError, UsageError
 from penstock.loop import Loop
 from penstock.retraining import branch, gains, parameters, sources, window
 from penstock.retraining.lock import held
@@ -354,14 +354,17 @@ def _present(root: Any, commit: str) -> dict[str, Any]:
 
 
 def _base(record: Record, root: Any) -> str:
-    """Return the commit to start from: the one a request names, if it is known here, or HEAD."""
+    """Return the commit to start from: the newest that a request names, or HEAD."""
     from penstock.pipeline.worktree import resolve
 
-    for request in record["requests"]:
-        wanted = (request.get("data") or {}).get("commit")
-        if wanted:
-            with contextlib.suppress(PenstockError):
-                return resolve(root, wanted)
+    wanted = [(request.get("data") or {}).get("commit") for request in record["requests"]]
+    for commit in reversed([one for one in wanted if one]):
+        try:
+            return resolve(root, commit)
+        except UsageError:
+            with contextlib.suppress(StateError):  # without a server, what follows says so
+                branch.ask(root, "fetch", "--quiet")
+            return resolve(root, commit)
     return pipeline.revision(root).commit
 
 

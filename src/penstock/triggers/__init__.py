@@ -1,7 +1,11 @@
-"""Triggers: what happened -> whether to train again, now, later or not at all."""
+"""Triggers: what happened -> whether to train again, now, later or not at all.
 
-from penstock.triggers import hours
+`commit`, `data`, `schedule` and `findings` look, `webhooks` listens; what they find is a `Request`
+in the `Inbox`, and `decide` says what becomes of it.
+"""
+
+from penstock.triggers import commit, data, findings, hours, schedule
 from penstock.triggers.inbox import Inbox
 from penstock.triggers.policy import Policy, decide
 
-__all__ = ["Inbox", "Policy", "decide", "hours"]
+__all__ = ["Inbox", "Policy", "commit", "data", "decide", "findings", "hours", "schedule"]

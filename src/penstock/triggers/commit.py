@@ -38,6 +38,6 @@ def _known(journal: Journal, commit: str) -> bool:
     for one in journal.records("run"):
         revision = one.value["revision"]
         if revision["commit"] == commit and not revision["dirty"]:
-            return one.value["outcome"] == "succeeded"
+            return bool(one.value["outcome"] == "succeeded")
     made = (one.value for one in journal.records("retraining"))
     return any(commit in (value.get("commit"), value.get("locked")) for value in made)

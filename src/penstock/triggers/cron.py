@@ -13,8 +13,8 @@ from datetime import datetime, timedelta, tzinfo
 from penstock.errors import ConfigError
 
 _NAMES = {
-    3: "jan feb mar apr may jun jul aug sep oct nov dec".split(),
-    4: "sun mon tue wed thu fri sat".split(),
+    3: ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"],
+    4: ["sun", "mon", "tue", "wed", "thu", "fri", "sat"],
 }
 _ENDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
 _WORDS = {
@@ -52,7 +52,7 @@ class Cron:
 
         >>> from datetime import UTC
         >>> parse("0 4 * * 1").last(datetime(2026, 11, 24, tzinfo=UTC).timestamp(), UTC)
-        1763956800.0
+        1795406400.0
         """
         local = datetime.fromtimestamp(moment, zone)
         day = datetime(local.year, local.month, local.day)

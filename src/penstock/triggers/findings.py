@@ -38,8 +38,8 @@ def look(
     for type, (kind, word) in _KINDS.items():
         if kind.value not in wanted:
             continue
-        for event in journal.events(type=type, after=before["event"]):
-            found.append(_request(event, kind, word, rows, now))
+        events = journal.events(type=type, after=before["event"])
+        found += [_request(event, kind, word, rows, now) for event in events]
     return found, newest
 
 

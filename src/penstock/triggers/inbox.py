@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from penstock.domain.event import Event, EventType
-from penstock.domain.trigger import Decision, Past, Request
+from penstock.domain.trigger import Decision, Past, Request, TriggerKind
 from penstock.journal import Journal, Transaction
 
 REQUEST = "retraining-request"
@@ -43,9 +43,24 @@ class Inbox:
                     time=request.time,
                 )
             )
+            if request.kind is TriggerKind.DATA:
+                self._supersede(tx)
             value = {**request.to_dict(), "state": OPEN, "requested": event.id}
             tx.put(REQUEST, request.key, value)
         return True
+
+    def _supersede(self, tx: Transaction) -> None:
+        """Close what older data asked for and still waits: the newest data has it too."""
+        older = [one.key for one in self.open() if one.kind is TriggerKind.DATA]
+        for key, value in self._opened(tx, older):
+            self._close(tx, key, value, "newer data has come")
+
+    @staticmethod
+    def _close(tx: Transaction, key: str, value: dict[str, Any], words: str) -> None:
+        tx.append(
+            Event(EventType.RETRAINING_DECLINED, key, {"reason": words}, cause=value["requested"])
+        )
+        tx.put(REQUEST, key, {**value, "state": DECLINED, "why": words})
 
     @staticmethod
     def _renew(tx: Transaction, request: Request, known: dict[str, Any]) -> None:
@@ -71,15 +86,7 @@ class Inbox:
         """Close the requests of a decision without a retraining."""
         with self._journal.transaction() as tx:
             for key, value in self._opened(tx, decision.keys):
-                tx.append(
-                    Event(
-                        EventType.RETRAINING_DECLINED,
-                        key,
-                        {"reason": decision.reason},
-                        cause=value["requested"],
-                    )
-                )
-                tx.put(REQUEST, key, {**value, "state": DECLINED, "why": decision.reason})
+                self._close(tx, key, value, decision.reason)
 
     def take(self, decision: Decision, retraining: str, value: dict[str, Any], now: float) -> int:
         """Turn the requests of a decision into one retraining.

@@ -1,4 +1,4 @@
-"""What a trigger saw last, kept in the journal: what is there at the first look asks for nothing."""
+"""What a trigger saw last, kept in the journal; what is there at the first look is known."""
 
 from __future__ import annotations
 

@@ -4,7 +4,8 @@
 |---|---|
 | GitHub | ``X-Hub-Signature-256: sha256=<hex HMAC-SHA256(secret, body)>`` |
 | Gitea, Forgejo | ``X-Gitea-Signature``, ``X-Forgejo-Signature``: the same hex, no prefix |
-| GitLab | Standard Webhooks (``webhook-id``, ``-timestamp``, ``-signature``), or ``X-Gitlab-Token`` |
+| GitLab | Standard Webhooks (``webhook-id``, ``-timestamp``, ``-signature``), |
+| | or ``X-Gitlab-Token``: the secret itself |
 | MLflow | ``X-MLflow-Signature: v1,<base64 HMAC-SHA256(secret, "id.timestamp.body")>`` |
 | Bitbucket | ``X-Hub-Signature: sha256=<hex>`` |
 | CircleCI | ``circleci-signature: v1=<hex>``, a list |
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import hashlib
 import hmac
 from collections.abc import Callable, Mapping
@@ -74,16 +76,14 @@ def gitlab(secret: str, body: bytes, headers: Mapping[str, str], now: float) -> 
         return False
     signed = f"{name}.{stamp}.".encode() + body
     good = [f"v1,{_base64(key, signed)}" for key in _keys(secret)]
-    return any([equal(given, one) for given in signatures.split() for one in good])
+    return any(equal(given, one) for given in signatures.split() for one in good)
 
 
 def _keys(secret: str) -> list[bytes]:
     """Return the keys that a signing token may mean: as it is, and decoded (``whsec_``)."""
     keys = [secret.encode()]
-    try:
+    with contextlib.suppress(binascii.Error, ValueError):
         keys.append(base64.b64decode(secret.removeprefix("whsec_"), validate=True))
-    except (binascii.Error, ValueError):
-        pass
     return [key for key in keys if key]
 
 
@@ -106,7 +106,7 @@ def circleci(secret: str, body: bytes, headers: Mapping[str, str], _now: float) 
     """Check CircleCI's signature, one of a list."""
     good = f"v1={_hex(secret.encode(), body)}"
     given = headers.get("circleci-signature", "").split(",")
-    return any([equal(one.strip(), good) for one in given])
+    return any(equal(one.strip(), good) for one in given)
 
 
 def bearer(secret: str, _body: bytes, headers: Mapping[str, str], _now: float) -> bool:
