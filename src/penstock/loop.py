@@ -238,7 +238,12 @@ class Loop:
         )
         walk.new = True
         if walk.wishes.wait:
-            state = controller.run_until(rollout_id, "paused", listener=walk.wishes.listener)
+            try:
+                state = controller.run_until(rollout_id, "paused", listener=walk.wishes.listener)
+            except KeyboardInterrupt:
+                # Who stops waiting does not want a challenger that nobody watches.
+                self.project.drive_in_background(rollout_id)
+                raise
         else:
             state = controller.step(rollout_id)
         walk.rollout = state.to_dict()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from penstock import pipeline
@@ -10,6 +11,9 @@ from penstock.domain.rollout import RolloutPhase
 from penstock.domain.traffic import TargetStatus, TrafficTable
 from penstock.domain.version import ModelVersion
 from penstock.errors import PenstockError
+
+_STALE = 15.0
+"""Seconds after which a rollout that nobody has looked at stands still."""
 
 
 def status(project: Project) -> dict[str, Any]:
@@ -80,6 +84,8 @@ def _rollout(project: Project) -> dict[str, Any] | None:
             "phase": value["phase"],
             "ended": RolloutPhase(value["phase"]).ended,
             "weight": value["weight"],
+            "watched": time.time() - value["updated"]
+            < max(_STALE, 10 * value["strategy"]["interval"]),
             "words": value["reason"] or value["words"],
         }
     return None
@@ -122,13 +128,20 @@ def _warnings(
             }
         )
     rollout = state["rollout"]
-    if rollout is not None and not rollout["ended"] and rollout["phase"] != RolloutPhase.PROBATION:
-        found.append(
-            {
-                "message": f"rollout {rollout['id']} has not ended",
-                "hint": "`penstock rollout resume` carries on; `penstock rollback` takes it back",
-            }
-        )
+    under_way = (
+        rollout is not None
+        and not rollout["ended"]
+        and rollout["phase"] != RolloutPhase.PROBATION.value
+    )
+    if rollout is not None and under_way:
+        if not rollout["watched"]:
+            found.append(
+                {
+                    "message": f"rollout {rollout['id']} has not ended, and nobody moves it on",
+                    "hint": "`penstock rollout resume` carries on; "
+                    "`penstock rollback` takes it back",
+                }
+            )
     elif table is not None and champion is not None and table.champion != str(champion.version):
         found.append(
             {

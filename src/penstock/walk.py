@@ -84,10 +84,16 @@ class Walk:
         back = phase in (RolloutPhase.ROLLED_BACK, RolloutPhase.ABORTED)
         return back or any(one.stops for one in self.verdicts)
 
+    @property
+    def held_back(self) -> bool:
+        """Whether a deployment was asked for, and there was nothing that may be deployed."""
+        return self.wishes.deploy and self.version is None and not self.failed
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""
+        ended = {"failed": self.failed, "refused": self.refused, "held-back": self.held_back}
         return {
-            "outcome": "failed" if self.failed else "refused" if self.refused else "done",
+            "outcome": next((name for name, so in ended.items() if so), "done"),
             "new": self.new,
             "note": self.note,
             "run": self.run.to_dict() if self.run else None,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +44,24 @@ def deploy(project: Path, version: str | None, wait: bool, reason: str) -> int:
     with Project.open(project) as opened:
         teller = None if output.wants_json() else RolloutTeller()
         wishes = Wishes(deploy=True, reason=reason, wait=wait, listener=teller)
-        walk = Loop(opened).deploy(version, wishes)
+        with told_when_left(opened):
+            walk = Loop(opened).deploy(version, wishes)
     return finish(walk)
+
+
+@contextlib.contextmanager
+def told_when_left(opened: Any) -> Iterator[None]:
+    """Tell whoever stops waiting for a rollout that it goes on, and how to stop it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        active = opened.controller().active()
+        if active is not None:
+            output.note(
+                f"{active.id} goes on in the background: `penstock rollout status` shows it, "
+                "`penstock rollout abort` takes it back"
+            )
+        raise
 
 
 @click.command()

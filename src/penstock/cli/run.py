@@ -37,9 +37,11 @@ def run(project: Path, targets: tuple[str, ...], **chosen: Any) -> int:
       penstock run --deploy            and roll the new version out
       penstock run --commit main       a commit, without touching your files
 
-    Ends with 0 when all is well, 1 when a gate or the rollout said no, 4 when a stage failed.
+    Ends with 0 when all is well, 1 when a gate or the rollout said no, 4 when a stage failed, 5
+    when --deploy could not be followed, such as for uncommitted changes.
     """
     from penstock.assembly import Project
+    from penstock.cli.deploy import told_when_left
     from penstock.cli.progress import ProgressView
     from penstock.cli.verdicts import RolloutTeller
     from penstock.loop import Loop
@@ -47,7 +49,8 @@ def run(project: Path, targets: tuple[str, ...], **chosen: Any) -> int:
 
     teller = None if output.wants_json() else RolloutTeller()
     wishes = Wishes(targets=targets, listener=teller, **chosen)
-    with Project.open(project) as opened, ProgressView(quiet=output.wants_json()) as view:
+    view = ProgressView(quiet=output.wants_json())
+    with Project.open(project) as opened, told_when_left(opened), view:
         walk = Loop(opened).walk(wishes, view)
     return finish(walk)
 
@@ -59,7 +62,9 @@ def finish(walk: Any) -> int:
         return ExitCode.INTERRUPTED
     if walk.failed:
         return ExitCode.STAGE
-    return ExitCode.NO if walk.refused else ExitCode.DONE
+    if walk.refused:
+        return ExitCode.NO
+    return ExitCode.STATE if walk.held_back else ExitCode.DONE
 
 
 def _tell(walk: Any) -> None:

@@ -104,9 +104,9 @@ def _tell_history(events: list[Event]) -> None:
     for one in events:
         when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(one.time))
         cause = f" (because of {one.cause})" if one.cause else ""
-        click.echo(
-            f"{one.id:>5}  {when}  {one.type.value:<20} {one.subject}: {sentence(one)}{cause}"
-        )
+        # A test set is known by a long digest, of which nobody reads the end.
+        about = one.subject[:10] if one.type is EventType.TESTSET_USED else one.subject
+        click.echo(f"{one.id:>5}  {when}  {one.type.value:<20} {about}: {sentence(one)}{cause}")
 
 
 def sentence(event: Event) -> str:
@@ -131,5 +131,8 @@ def sentence(event: Event) -> str:
             return f"digest {data.get('digest', '')[:10]}"
         case EventType.VERSION_REGISTERED:
             return f"version {data.get('version')} registered from run {data.get('run_id')}"
+        case EventType.TESTSET_USED:
+            name = Path(str(data.get("name", ""))).name
+            return f"{name} has judged {data.get('uses')}, now {data.get('candidate')}"
         case _:
             return str(data.get("words") or data.get("reason") or "")

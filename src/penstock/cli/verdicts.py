@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import textwrap
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,10 @@ MARKS = {
     Outcome.FAILED: ("✗", "red"),
     Outcome.ERROR: ("!", "red"),
 }
+
+
+_PATIENCE = 5.0
+"""Seconds without a change after which a person is told what a rollout waits for."""
 
 
 def mark(outcome: Outcome) -> str:
@@ -53,6 +58,9 @@ class RolloutTeller:
 
     def __init__(self) -> None:
         self._said = ""
+        self._seen: tuple[Any, ...] = ()
+        self._since = 0.0
+        self._told = False
 
     def __call__(self, state: Any) -> None:
         """Take a look at the state after each step of the rollout."""
@@ -61,3 +69,18 @@ class RolloutTeller:
         if words.split(":")[0] + said != self._said:
             self._said = words.split(":")[0] + said
             click.echo(f"rollout | {said}: {words}", err=True)
+        self._idle(state)
+
+    def _idle(self, state: Any) -> None:
+        """Say once what is waited for when nothing has changed for a while."""
+        seen = (state.phase, state.step, state.needs)
+        if seen != self._seen:
+            self._seen, self._since = seen, time.monotonic()
+        if state.needs and not self._told and time.monotonic() - self._since > _PATIENCE:
+            self._told = True
+            for line in (
+                f"waiting for about {state.needs:,} more requests: the evidence is live traffic",
+                "Ctrl-C lets it go on in the background (`penstock rollout status`)",
+                "without traffic: `penstock rollout promote`, or `penstock rollout abort`",
+            ):
+                click.echo(f"rollout | {line}", err=True)

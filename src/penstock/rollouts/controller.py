@@ -226,7 +226,7 @@ class Controller:
                 raise UnavailableError(
                     f"{state.id} has not ended yet: {state.trouble or state.words}",
                     code="rollout.unfinished",
-                    hint="it is recorded: `penstock rollout run` carries on",
+                    hint="it is recorded: `penstock rollout drive` carries on",
                 )
             self._clock.sleep(_pace(state))
             state = self.step(state.id)

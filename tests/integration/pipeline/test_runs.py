@@ -302,6 +302,9 @@ def test_durations_progress_and_values(make_project):
     }  # fmt: skip
     project.write({"params.yaml": ""})
     assert revision(project.root).dirty
+    project.git("checkout", "params.yaml")
+    (project.root / "dvc.lock").write_text("schema: '2.0'\n", encoding="utf-8")
+    assert not revision(project.root).dirty, "a run's own lock file is no change of a person"
 
 
 def test_what_prevents_running_at_all(make_project, tmp_path):
