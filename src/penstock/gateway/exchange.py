@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 JSON = b"application/json"
@@ -48,12 +49,14 @@ class Exchange:
         content: content type of the answer.
         keep_alive: whether the client's connection stays open after the answer.
         retried: whether it was sent to a second worker already.
+        translate: turns the answer into what the client speaks, None for nothing to do.
+        json_length: bytes of JSON before binary tensors in the answer, 0 for no tensors.
         retry_after: seconds after which a client may try again, 0 to say nothing.
     """
 
     __slots__ = (
-        "answer", "body", "content", "id", "keep_alive", "kind", "label", "receiver", "retried",
-        "retry_after", "role", "seconds", "started", "status", "version",
+        "answer", "body", "content", "id", "json_length", "keep_alive", "kind", "label", "receiver",
+        "retried", "retry_after", "role", "seconds", "started", "status", "translate", "version",
     )  # fmt: skip
 
     def __init__(self, receiver: Receiver, id: str, kind: int, body: bytes, started: float) -> None:
@@ -70,6 +73,8 @@ class Exchange:
         self.content = JSON
         self.keep_alive = True
         self.retried = False
+        self.translate: Callable[[Exchange], None] | None = None
+        self.json_length = 0
         self.retry_after = 0
         self.seconds = 0.0
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from http import HTTPStatus
 from time import monotonic
 from typing import Protocol, cast
@@ -67,9 +68,19 @@ class Request:
         headers: by name in lower case; of repeated ones the last.
         body: whole.
         connection: to answer on.
+        translate: turns the answer into what the client speaks, None for nothing to do.
     """
 
-    __slots__ = ("body", "connection", "headers", "keep_alive", "method", "path", "started")
+    __slots__ = (
+        "body",
+        "connection",
+        "headers",
+        "keep_alive",
+        "method",
+        "path",
+        "started",
+        "translate",
+    )
 
     def __init__(
         self,
@@ -88,11 +99,13 @@ class Request:
         self.body = body
         self.keep_alive = keep_alive
         self.started = started
+        self.translate: Callable[[Exchange], None] | None = None
 
     def exchange(self, id: str = "", kind: int = 0) -> Exchange:
         """Return the exchange that will carry the answer; answers go out in this order."""
         exchange = Exchange(self.connection, id, kind, self.body, self.started)
         exchange.keep_alive = self.keep_alive
+        exchange.translate = self.translate
         self.connection.expect(exchange)
         return exchange
 
@@ -270,6 +283,8 @@ class Connection(asyncio.Protocol):
         if exchange.version:
             exchange.seconds = monotonic() - exchange.started
             self._handler.record(exchange)
+            if exchange.translate is not None:
+                exchange.translate(exchange)
         transport = self._transport
         queue = self._queue
         if transport is None:
@@ -363,6 +378,8 @@ def _written(exchange: Exchange) -> bytes:
         head += b"x-penstock-version: %b\r\n" % exchange.version.encode()
     if exchange.id:
         head += b"x-request-id: %b\r\n" % exchange.id.encode("latin-1", "replace")
+    if exchange.json_length:
+        head += b"inference-header-content-length: %d\r\n" % exchange.json_length
     if exchange.retry_after:
         head += b"retry-after: %d\r\n" % exchange.retry_after
     if not exchange.keep_alive:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from penstock.gateway import metrics
+from penstock.gateway import binary, metrics
 from penstock.gateway.group import Group
 from penstock.gateway.http import Request
 from penstock.gateway.metadata import tensors
@@ -15,7 +15,7 @@ from penstock.gateway.refusals import problem, refuse
 from penstock.inference import frames
 from penstock.inference.description import Description
 
-EXTENSIONS = ["metrics", "feedback"]
+EXTENSIONS = ["binary_tensor_data", "metrics", "feedback"]
 
 
 class Routes:
@@ -112,13 +112,29 @@ class Routes:
             return
         verb = (request.method, *rest)
         if verb == (b"POST", "infer"):
-            self._plane.submit(request, frames.V2_INFER, version=version)
+            self._infer(request, version)
         elif verb in ((b"GET",), (b"GET", "ready")):
             self._v2_about(request, name, version, ready=bool(rest))
         elif rest in ([], ["ready"], ["infer"]):
             _v2_error(request, 405, "this path takes another method")
         else:
             _v2_error(request, 404, f"nothing is at {request.path.decode('latin-1')}")
+
+    def _infer(self, request: Request, version: str | None) -> None:
+        length = request.headers.get(binary.LENGTH)
+        try:
+            if length is not None:
+                request.body, wanted = binary.split(length, request.body)
+            elif b"binary_data" in request.body:
+                wanted = binary.wanted(json.loads(request.body))
+            else:
+                wanted = None
+        except (ValueError, RecursionError) as error:
+            _v2_error(request, 400, str(error))
+            return
+        if wanted:
+            request.translate = wanted.write
+        self._plane.submit(request, frames.V2_INFER, version=version)
 
     def _v2_about(self, request: Request, name: str, version: str | None, *, ready: bool) -> None:
         status, item = self.about(name, version, ready=ready)
