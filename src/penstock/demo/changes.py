@@ -48,7 +48,7 @@ def _large_forest(project: Project) -> None:
     end = text.index("        ),\n", start) + len("        ),\n")
     forest = (
         "        RandomForestClassifier(\n"
-        "            n_estimators=2000,\n"
+        "            n_estimators=2400,\n"
         "            max_depth=7,\n"
         "            max_samples=0.015,\n"
         "            max_features=None,\n"
