@@ -68,8 +68,9 @@ def status(project: Path) -> int:
 
 @monitor.command()
 @click.option("--all", "every", is_flag=True, help="Also features without a difference.")
+@click.option("--culprits", is_flag=True, help="Train a classifier that tells both apart.")
 @common
-def drift(project: Path, every: bool) -> int:
+def drift(project: Path, every: bool, culprits: bool) -> int:
     """Take a look, and show each feature of the last window beside the training data.
 
     EXCEEDANCE is how many times the effect is what is tolerated; above 1 it is an alarm. INDEX is
@@ -79,6 +80,7 @@ def drift(project: Path, every: bool) -> int:
     Examples:
       penstock monitor drift
       penstock monitor drift --all --json
+      penstock monitor drift --culprits    which features, also together, give live rows away
 
     Ends with 0 when nothing drifted, 1 when something did.
     """
@@ -93,7 +95,9 @@ def drift(project: Path, every: bool) -> int:
         "window": state.windows[-1] if state.windows else None,
         "verdicts": [one.to_dict() for one in found],
     }
-    output.emit(answer, lambda: _tell_drift(state, found, shown, features))
+    if culprits:
+        answer["culprits"] = _culprits(project)
+    output.emit(answer, lambda: _tell_drift(state, found, shown, features, answer.get("culprits")))
     return ExitCode.NO if any(one.outcome is Outcome.FAILED for one in found) else ExitCode.DONE
 
 
@@ -191,6 +195,36 @@ def export(project: Path, kind: str, folder: Path | None, url: str | None) -> No
 
 
 @monitor.command()
+@click.option("--follow", "-f", is_flag=True, help="Go on until stopped.")
+@common
+def logs(project: Path, follow: bool) -> None:
+    """Write predictions as lines in the Elastic Common Schema, for Filebeat or Logstash.
+
+    Appends what is new to .penstock/logs/predictions.ndjson. May be stopped at any time: the next
+    call carries on.
+
+    \b
+    Examples:
+      penstock monitor logs
+      penstock monitor logs --follow
+    """
+    from penstock.assembly import Project
+    from penstock.monitors.shipping import ship
+    from penstock.monitors.traffic import SETTLE
+    from penstock.observations import Observations
+
+    path = project / ".penstock" / "logs" / "predictions.ndjson"
+    with Project.open(project) as opened:
+        log = Observations(opened.root / ".penstock" / "observations")
+        while True:
+            count = ship(log, opened.journal, opened.model, path, until=time.time() - SETTLE)
+            if not follow:
+                break
+            time.sleep(5.0)
+    output.emit({"path": str(path), "rows": count}, f"{count:,} predictions added to {path}")
+
+
+@monitor.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=9464, show_default=True, help="Port to listen on; 0: a free one.")
 @common
@@ -221,6 +255,28 @@ def _watcher(opened: Any) -> Any:
     from penstock.monitors import Watcher
 
     return Watcher(opened.root, opened.settings, opened.journal)
+
+
+def _culprits(project: Path) -> dict[str, Any]:
+    """Let a classifier tell the last window from the training data."""
+    from penstock.assembly import Project
+    from penstock.errors import StateError
+
+    with Project.open(project) as opened:
+        watcher = _watcher(opened)
+        found = watcher.culprits()
+    if found is None:
+        raise StateError(
+            "no window is complete yet",
+            code="monitor.no-window",
+            hint="send more requests, or make monitor.window smaller",
+        )
+    return {
+        "auc": found.auc,
+        "normal": found.normal,
+        "drifted": found.drifted,
+        "shares": found.shares,
+    }
 
 
 def _look(project: Path) -> tuple[Any, tuple[Verdict, ...], dict[str, Any] | None]:
@@ -262,7 +318,11 @@ def _tell_status(state: Any, verdicts: list[Verdict], reference: dict[str, Any] 
 
 
 def _tell_drift(
-    state: Any, found: list[Verdict], shown: list[Verdict], features: list[Verdict]
+    state: Any,
+    found: list[Verdict],
+    shown: list[Verdict],
+    features: list[Verdict],
+    culprits: dict[str, Any] | None,
 ) -> None:
     for one in found:
         if one not in features:
@@ -289,6 +349,14 @@ def _tell_drift(
         click.echo("\n" + output.table(head, rows, right="bcdefgh"))
     elif not state.judged:
         click.echo("no window is complete yet")
+    if culprits is not None:
+        able = "can" if culprits["drifted"] else "cannot"
+        click.echo(
+            f"\na classifier {able} tell live rows from training rows: AUC {culprits['auc']:.3f}, "
+            f"{culprits['normal']:.3f} at most among training rows"
+        )
+        for name, share in list(culprits["shares"].items())[:10]:
+            click.echo(f"  {share:6.1%}  {name}")
 
 
 def _tell_quality(found: list[Verdict], history: list[list[float]]) -> None:

@@ -19,6 +19,8 @@ VERSION = "9.4.0"
 """Of ECS, as written in `ecs.version`."""
 DATASET = "penstock.events"
 _LEVELS = {"info": "info", "warning": "warn", "severe": "error"}
+_UNWRITABLE = (float("inf"), float("-inf"))
+"""Numbers that JSON does not know."""
 _KNOWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -118,7 +120,7 @@ def prediction_line(row: dict[str, Any], *, model: str) -> dict[str, Any]:
     features = {
         name.removeprefix("features."): value
         for name, value in row.items()
-        if name.startswith("features.") and value is not None
+        if name.startswith("features.") and value is not None and value not in _UNWRITABLE
     }
     good = int(row["code"]) < 400
     fields = {

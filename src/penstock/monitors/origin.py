@@ -51,7 +51,7 @@ def reference_of(root: Path, settings: Settings, journal: Journal, version: str)
     known = journal.get(KIND, name)
     if known is not None and known.value.get("asked") == settings.monitor.reference:
         return Reference.from_dict(known.value["reference"])
-    path, source, digest = _rows(root, settings, journal, name)
+    path, source, digest = rows_of(root, settings, journal, name)
     model = settings.model
     made = build_reference(
         path,
@@ -87,8 +87,12 @@ def inputs_of(journal: Journal, name: str) -> tuple[str, ...]:
     return tuple(str(one) for one in names) if names and all(names) else ()
 
 
-def _rows(root: Path, settings: Settings, journal: Journal, name: str) -> tuple[Path, str, str]:
-    """Return the file, what it is, and its digest."""
+def rows_of(root: Path, settings: Settings, journal: Journal, name: str) -> tuple[Path, str, str]:
+    """Return the file with the reference's rows, what it is in words, and its digest.
+
+    Raises:
+        StateError: ``monitor.no-reference``.
+    """
     wanted, model = settings.monitor.reference, settings.model
     if wanted == "train":
         artifact = _learnt_from(journal, name, model.train_data) if model.train_data else None

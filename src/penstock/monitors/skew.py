@@ -69,7 +69,7 @@ class SkewMonitor:
             return None
         name = f"{self._settings.model.name}/{version}"
         try:
-            path, _, _ = origin._rows(self._root, self._settings, self._journal, name)
+            path, _, _ = origin.rows_of(self._root, self._settings, self._journal, name)
             table = read_rows(path)
         except StateError as error:
             return _verdict(Outcome.ERROR, error.message)

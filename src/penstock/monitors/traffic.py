@@ -74,7 +74,7 @@ def windows(
             if count == len(times) and cursor < until and cursor <= last:
                 break  # more of that moment may be in the next slice
             ended = float(_after(last))
-            yield Part(_named(whole.slice(0, count)), begun, ended)
+            yield Part(named(whole.slice(0, count)), begun, ended)
             begun, kept = ended, [whole.slice(count)] if count < len(times) else []
 
 
@@ -84,7 +84,7 @@ def _after(moment: float) -> float:
     return math.nextafter(moment, math.inf)
 
 
-def _named(table: Any) -> Any:
+def named(table: Any) -> Any:
     """Keep features, under their own names, and the prediction."""
     names = [n for n in table.column_names if n.startswith(FEATURE) or n == PREDICTION]
     chosen = table.select(names)

@@ -21,14 +21,15 @@ from penstock.errors import PenstockError, StateError
 from penstock.journal import Journal
 from penstock.monitors import notify, origin
 from penstock.monitors.alerts import Alert, update
+from penstock.monitors.culprits import Culprits, find
 from penstock.monitors.endpoint import ServedModel
 from penstock.monitors.findings import Findings, drift_findings, stale
 from penstock.monitors.origin import Champion
 from penstock.monitors.quality import QualityMonitor
-from penstock.monitors.reference import Feature, Reference, build_reference
+from penstock.monitors.reference import Feature, Reference, build_reference, read_rows
 from penstock.monitors.skew import LiveEndpoint, SkewMonitor
 from penstock.monitors.state import KIND, WatchState
-from penstock.monitors.traffic import PREDICTION, SETTLE, Part, windows
+from penstock.monitors.traffic import PREDICTION, SETTLE, Part, named, windows
 from penstock.observations import Observations
 
 MOST_WINDOWS = 100
@@ -87,6 +88,23 @@ class Watcher:
             made = origin.reference_of(self.root, self.settings, self.journal, version)
             self._reference = (version, made)
         return self._reference[1]
+
+    def culprits(self) -> Culprits | None:
+        """Let a classifier tell the last window from the training data; None without a window.
+
+        Raises:
+            StateError: ``monitor.no-reference``, ``monitor.no-classifier``, ``monitor.too-few``.
+        """
+        state = self.state()
+        if not state.windows:
+            return None
+        last = state.windows[-1]
+        live = self.observations.read(
+            last["since"], last["until"], version=state.version, role="champion", labels=False
+        )
+        name = f"{self.model}/{state.version}"
+        path, _, _ = origin.rows_of(self.root, self.settings, self.journal, name)
+        return find(self.reference(state.version), read_rows(path), named(live))
 
     def look(self, now: float | None = None) -> tuple[Verdict, ...]:
         """Take one look; return the newest verdict of every monitor.

@@ -5,6 +5,7 @@ import random
 import subprocess
 import sys
 import time
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -84,7 +85,7 @@ def test_killed_looks_leave_nothing_twice_and_nothing_out(tmp_path):
         detected = list(journal.events(type=EventType.DRIFT_DETECTED))
         state = journal.get("monitor", "mini").value
     assert len(judged) == state["judged"] == WINDOWS
-    for before, after in zip(judged, judged[1:], strict=False):
+    for before, after in pairwise(judged):
         assert before["until"] == after["since"]
     assert sum(one["rows"] for one in judged) == WINDOWS * 400
     assert len(detected) == 1

@@ -122,7 +122,7 @@ def test_unit_tests_of_rules_can_fail(tmp_path):
 
 def test_amtool_accepts_the_routing(tmp_path):
     made = write("alertmanager", tmp_path, url="https://penstock.example.org")
-    assert "https://penstock.example.org/webhooks/alertmanager" in made["alertmanager.yml"]
+    assert "https://penstock.example.org/hooks/alertmanager" in made["alertmanager.yml"]
     said = run(tool("amtool"), "check-config", "alertmanager.yml", cwd=tmp_path)
     assert "2 receivers" in said
 
@@ -242,7 +242,7 @@ def test_a_drift_reaches_a_webhook_through_prometheus_and_alertmanager(tmp_path,
     finally:
         server.stop()
     path, headers, body = webhook.seen[0]
-    assert path == "/webhooks/alertmanager"
+    assert path == "/hooks/alertmanager"
     assert headers["Authorization"] == "Bearer t0ken"
     assert body["version"] == "4"
     assert body["alerts"][0]["labels"]["penstock_action"] == "retrain"

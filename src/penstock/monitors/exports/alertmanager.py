@@ -7,14 +7,14 @@ from pathlib import Path
 from penstock.config.settings import Settings
 from penstock.monitors.exports.prometheus import dump
 
-WEBHOOK = "/webhooks/alertmanager"
+WEBHOOK = "/hooks/alertmanager"
 """Path at which penstock takes Alertmanager's webhook."""
 
 
 def alertmanager(root: Path, settings: Settings, url: str | None) -> dict[str, str]:
     """Return alertmanager.yml."""
     del root
-    base = (url or "http://127.0.0.1:8090").rstrip("/")
+    base = (url or "http://127.0.0.1:8790").rstrip("/")
     grouped = ["model", "version", "alertname"]
     webhook = {
         "url": f"{base}{WEBHOOK}",
