@@ -73,7 +73,7 @@ NO_IMPUTER = Change(
 )
 LARGE_FOREST = Change(
     "forest",
-    "Vote among 2,000 trees for smoother chances",
+    "Vote among 2,400 trees for smoother chances",
     "as good on paper, and some twenty times slower for each request",
     _large_forest,
 )
