@@ -13,6 +13,8 @@ from penstock.triggers.inbox import RETRAINING
 
 _DIFFERENCE = re.compile(r"candidate\.(\w+)\s*-\s*champion\.(\w+)")
 _LOSSES = re.compile(r"loss|error|mae|mse|brier|latency|memory", re.IGNORECASE)
+_BESIDE = 1.0
+"""Seconds within which answers are to the same requests."""
 ENOUGH = 30
 """Labelled rows of each version, below which nothing is said about a realised gain."""
 
@@ -55,7 +57,10 @@ def realised(project: Project, record: dict[str, Any]) -> dict[str, Any] | None:
     if "label" not in table.column_names or not table.num_rows:
         return None
     new, old = value["challenger"]["version"], value["champion"]["version"]
-    frame = table.select(["version", "prediction", "label"]).to_pandas().dropna()
+    frame = table.select(["time", "version", "prediction", "label"]).to_pandas().dropna()
+    # Only while both answered: the world of later rows is one that the old version never met.
+    both = frame[frame["version"].astype(str) == old]["time"].max()
+    frame = frame[frame["time"] <= both + _BESIDE]
     sides = [frame[frame["version"].astype(str) == name] for name in (new, old)]
     if min(len(side) for side in sides) < ENOUGH:
         return None

@@ -92,18 +92,19 @@ class Retrainer:
         found = (one.value for one in self.journal.records(RETRAINING))
         return next((one for one in found if one["finished"] is None), None)
 
-    def drive(self, name: str, *, wait: bool = True) -> Record:
+    def drive(self, name: str, *, wait: bool = True, queue: bool = True) -> Record:
         """Move a retraining forward until it has ended, or only a rollout is left to wait for.
 
         Args:
             name: of the retraining.
             wait: whether to stay with the rollout.
+            queue: whether to wait for another process that drives; otherwise ``retrain.busy``.
 
         Raises:
             UnavailableError: something needed cannot be reached now; drive again later.
             StateError: ``retrain.unknown``.
         """
-        with held(self.project, self.tell):
+        with held(self.project, self.tell, wait=queue):
             record = self.record(name)
             while record["finished"] is None:
                 step = STEPS[record["phase"]]
@@ -132,7 +133,8 @@ class Retrainer:
         """Note the end of a rollout that nobody waited for, and what was gained since."""
         record = self.under_way()
         if record is not None and record["phase"] == "rolling":
-            self.drive(record["id"], wait=False)
+            with contextlib.suppress(UnavailableError):  # whoever has it notes it
+                self.drive(record["id"], wait=False, queue=False)
         gains.refresh(self.project)
 
     # The steps. Each returns the record as it is after it, or None: nothing to do but wait.

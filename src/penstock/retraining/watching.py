@@ -101,7 +101,8 @@ class Watch:
             gains.refresh(self.project)
         begun = retrainer.under_way()
         if begun is not None and begun["phase"] == "rolling" and not self.busy():
-            begun = retrainer.drive(begun["id"], wait=False)  # a look, no work
+            with contextlib.suppress(UnavailableError):  # somebody else waits for it
+                begun = retrainer.drive(begun["id"], wait=False, queue=False)  # a look, no work
         if begun is None or begun["finished"] is not None or begun["phase"] == "rolling":
             return None if begun is None else str(begun["id"])
         self._drive(begun)

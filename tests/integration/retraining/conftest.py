@@ -53,6 +53,7 @@ retrain:
   min_rows: 0
 rollout:
   steps: [100%]
+  probation: 0s
 """
 SPLIT = '''\
 """Divide the customers."""
