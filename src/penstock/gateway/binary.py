@@ -54,7 +54,7 @@ class Wanted:
             parts.append(to_raw(one["datatype"], values))
             one["parameters"] = {"binary_data_size": len(parts[-1])}
         head = json.dumps(item).encode()
-        exchange.json_length = len(head)
+        exchange.extra = b"%b: %d\r\n" % (LENGTH, len(head))
         exchange.answer = head + b"".join(parts)
         exchange.content = CONTENT
 

@@ -50,12 +50,12 @@ class Exchange:
         keep_alive: whether the client's connection stays open after the answer.
         retried: whether it was sent to a second worker already.
         translate: turns the answer into what the client speaks, None for nothing to do.
-        json_length: bytes of JSON before binary tensors in the answer, 0 for no tensors.
+        extra: more lines of the answer's head, each with its end of line.
         retry_after: seconds after which a client may try again, 0 to say nothing.
     """
 
     __slots__ = (
-        "answer", "body", "content", "id", "json_length", "keep_alive", "kind", "label", "receiver",
+        "answer", "body", "content", "extra", "id", "keep_alive", "kind", "label", "receiver",
         "retried", "retry_after", "role", "seconds", "started", "status", "translate", "version",
     )  # fmt: skip
 
@@ -74,7 +74,7 @@ class Exchange:
         self.keep_alive = True
         self.retried = False
         self.translate: Callable[[Exchange], None] | None = None
-        self.json_length = 0
+        self.extra = b""
         self.retry_after = 0
         self.seconds = 0.0
 

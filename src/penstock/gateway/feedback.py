@@ -96,7 +96,8 @@ def _read(item: Any) -> Feedback:
     label = item.get("label")
     if isinstance(label, (list, dict)):
         raise TypeError("`label` must be a number or a text")
-    metrics = item.get("metrics") or {}
+    metrics = item.get("metrics")
+    metrics = {} if metrics is None else metrics
     if not isinstance(metrics, dict):
         raise TypeError("`metrics` must be an object")
     for name, value in metrics.items():

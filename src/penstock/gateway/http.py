@@ -378,10 +378,8 @@ def _written(exchange: Exchange) -> bytes:
         head += b"x-penstock-version: %b\r\n" % exchange.version.encode()
     if exchange.id:
         head += b"x-request-id: %b\r\n" % exchange.id.encode("latin-1", "replace")
-    if exchange.json_length:
-        head += b"inference-header-content-length: %d\r\n" % exchange.json_length
     if exchange.retry_after:
         head += b"retry-after: %d\r\n" % exchange.retry_after
     if not exchange.keep_alive:
         head += b"connection: close\r\n"
-    return head + b"\r\n" + exchange.answer
+    return head + exchange.extra + b"\r\n" + exchange.answer

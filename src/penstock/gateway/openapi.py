@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from penstock.gateway.metadata import record_schema, tensor_schema
+from penstock.gateway.metadata import DATATYPES, record_schema, tensor_schema
 from penstock.inference.description import Description
 
 _ERROR = {
@@ -42,7 +42,7 @@ def document(model: str, version: str, description: Description) -> dict[str, An
             infer: {"post": _infer()},
             "/feedback": {"post": _feedback()},
             "/ping": {"get": _get("Whether a model can answer", {"404": "no model can answer"})},
-            "/version": {"get": _get("Version of MLflow", {}, "text")},
+            "/version": {"get": _get("Version of MLflow, as plain text", {})},
             "/metrics": {"get": _get("Metrics for Prometheus", {}, "text")},
             "/v2": {"get": _get("The server", {})},
             "/v2/health/live": {"get": _get("Whether the server lives", {})},
@@ -93,7 +93,7 @@ def _invocations(description: Description) -> dict[str, Any]:
 
 
 def _forms(description: Description) -> list[dict[str, Any]]:
-    rows: dict[str, Any] = {"type": "array", "items": {"type": "array"}}
+    rows: dict[str, Any] = {"type": "array", "items": {"type": "array"}, "minItems": 1}
     record = record_schema(description)
     split: dict[str, Any] = {
         "type": "object",
@@ -109,8 +109,8 @@ def _forms(description: Description) -> list[dict[str, Any]]:
         inputs = tensor_schema(description.inputs[0])
     return [
         _form("dataframe_split", split),
-        _form("dataframe_records", {"type": "array", "items": record}),
-        _form("instances", {"type": "array"}),
+        _form("dataframe_records", {"type": "array", "items": record, "minItems": 1}),
+        _form("instances", {"type": "array", "minItems": 1}),
         _form("inputs", inputs),
     ]
 
@@ -125,8 +125,12 @@ def _infer() -> dict[str, Any]:
         "type": "object",
         "properties": {
             "name": {"type": "string"},
-            "shape": {"type": "array", "items": {"type": "integer"}},
-            "datatype": {"type": "string"},
+            "shape": {
+                "type": "array",
+                "items": {"type": "integer", "minimum": 0},
+                "minItems": 1,
+            },
+            "datatype": {"enum": [*sorted(set(DATATYPES.values())), "BYTES"]},
             "parameters": {"type": "object"},
             "data": {"type": "array"},
         },
@@ -138,7 +142,14 @@ def _infer() -> dict[str, Any]:
             "id": {"type": "string"},
             "parameters": {"type": "object"},
             "inputs": {"type": "array", "items": tensor, "minItems": 1},
-            "outputs": {"type": "array", "items": {"type": "object", "required": ["name"]}},
+            "outputs": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "properties": {"name": {"type": "string"}},
+                    "required": ["name"],
+                },
+            },
         },
         "required": ["inputs"],
     }
@@ -167,9 +178,19 @@ def _feedback() -> dict[str, Any]:
             "request_id": {"type": "string", "minLength": 1},
             "row": {"type": "integer", "minimum": 0},
             "label": {"type": ["number", "string", "boolean", "null"]},
-            "metrics": {"type": "object", "additionalProperties": {"type": "number"}},
+            "metrics": {
+                "type": ["object", "null"],
+                "additionalProperties": {"type": "number"},
+            },
         },
         "required": ["request_id"],
+        "anyOf": [
+            {
+                "properties": {"label": {"type": ["number", "string", "boolean"]}},
+                "required": ["label"],
+            },
+            {"properties": {"metrics": {"minProperties": 1}}, "required": ["metrics"]},
+        ],
     }
     schema = {"oneOf": [item, {"type": "array", "items": item}]}
     return {

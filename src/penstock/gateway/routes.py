@@ -97,7 +97,9 @@ class Routes:
         if allowed:
             method = request.method.decode("latin-1")
             message = f"{path} takes {', '.join(allowed)}, not {method}"
-            request.exchange().finish(405, problem("BAD_REQUEST", message))
+            exchange = request.exchange()
+            exchange.extra = _allow(*allowed)
+            exchange.finish(405, problem("BAD_REQUEST", message))
             return
         request.exchange().finish(404, problem("NOT_FOUND", f"nothing is at {path}"))
 
@@ -116,7 +118,10 @@ class Routes:
         elif verb in ((b"GET",), (b"GET", "ready")):
             self._v2_about(request, name, version, ready=bool(rest))
         elif rest in ([], ["ready"], ["infer"]):
-            _v2_error(request, 405, "this path takes another method")
+            allowed = "POST" if rest == ["infer"] else "GET"
+            exchange = request.exchange(kind=frames.V2_INFER)
+            exchange.extra = _allow(allowed)
+            refuse(exchange, 405, "", f"this path takes {allowed}")
         else:
             _v2_error(request, 404, f"nothing is at {request.path.decode('latin-1')}")
 
@@ -182,6 +187,11 @@ class Routes:
             _json(request, 200 if ready else 503, {"name": name, "ready": ready})
         else:
             self._nothing(request, request.path.decode("latin-1"))
+
+
+def _allow(*methods: str) -> bytes:
+    """Return the header that RFC 9110 (15.5.6) wants beside status 405."""
+    return f"allow: {', '.join(methods)}\r\n".encode()
 
 
 def _json(request: Request, status: int, item: dict[str, Any]) -> None:

@@ -83,10 +83,10 @@ class Batcher:
             elif kind == frames.V2_INFER:
                 try:
                     infer = tensors.parse(_parsed(body), self._inputs)
-                except (ValueError, RecursionError) as error:
+                    rows = self._runtime.rows(infer.item)
+                except Exception as error:  # no body, however strange, may end the worker
                     done.append(_framed(number, tensors.refused(str(error))))
                     continue
-                rows = self._runtime.rows(infer.item)
             else:
                 rows = None
             one = _Waiting(number, kind, body, rows or [], infer)
@@ -105,9 +105,9 @@ class Batcher:
     def _rows(self, body: bytes) -> list[Any] | None:
         try:
             item = _fast_loads(body)
-        except (ValueError, RecursionError):
+            return self._runtime.rows(item) if is_plain(item) else None
+        except Exception:  # a runtime of somebody else's; no body may end the worker
             return None
-        return self._runtime.rows(item) if is_plain(item) else None
 
     def _together(self, waiting: list[_Waiting]) -> list[frames.Answer]:
         rows = waiting[0].rows if len(waiting) == 1 else [r for one in waiting for r in one.rows]
@@ -124,16 +124,19 @@ class Batcher:
             return self._together(waiting[:half]) + self._together(waiting[half:])
         done = []
         start = 0
-        for number, _, _, own, infer in waiting:
-            end = start + len(own)
-            reply = (
-                self._write(values[start:end])
-                if infer is None
-                else self._as_tensors(infer, self._plain(values[start:end]))
-            )
-            done.append(_framed(number, reply))
+        for one in waiting:
+            end = start + len(one.rows)
+            done.append(self._written(one, values[start:end]))
             start = end
         return done
+
+    def _written(self, one: _Waiting, values: Any) -> frames.Answer:
+        try:
+            if one.infer is None:
+                return _framed(one.number, self._write(values))
+            return _framed(one.number, self._as_tensors(one.infer, self._plain(values)))
+        except Exception:  # the model answered what no JSON can hold
+            return self._failed(one)
 
     def _alone(self, one: _Waiting) -> frames.Answer:
         try:
@@ -142,10 +145,9 @@ class Batcher:
             else:
                 body = json.dumps(one.infer.item).encode()
                 reply = self._runtime.whole(frames.INVOCATIONS_JSON, body)
+                reply = self._translated(one.infer, reply)
         except Exception:  # whatever the model's own code raises must not end the worker
             return self._failed(one)
-        if one.infer is not None:
-            reply = self._translated(one.infer, reply)
         return _framed(one.number, reply)
 
     def _failed(self, one: _Waiting) -> frames.Answer:

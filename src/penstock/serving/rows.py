@@ -84,6 +84,10 @@ class RowReader:
             return None
         rows: list[Any] = data["data"]
         names = data.get("columns")
+        if names is not None and (
+            type(names) is not list or not all(type(name) in (str, int) for name in names)
+        ):
+            return None
         if self._list is None:
             if names is not None and any(
                 type(row) is not list or len(row) != len(names) for row in rows

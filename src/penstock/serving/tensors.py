@@ -14,6 +14,7 @@ from penstock.serving.answers import Reply
 INTEGERS = frozenset(f"{sign}INT{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64))
 FLOATS = frozenset(("FP16", "FP32", "FP64"))
 OTHERS = frozenset(("BOOL", "BYTES"))
+DATATYPES = INTEGERS | FLOATS | OTHERS
 
 
 class Infer(NamedTuple):
@@ -71,7 +72,7 @@ def _tensor(one: Any) -> tuple[str, list[int], list[Any]]:
     shape, kind, data = one.get("shape"), one.get("datatype"), one.get("data")
     if not isinstance(shape, list) or not shape or any(type(n) is not int or n < 0 for n in shape):
         raise NoInferError(f"input {name!r}: `shape` must be a list of sizes")
-    if kind not in INTEGERS and kind not in FLOATS and kind not in OTHERS:
+    if not isinstance(kind, str) or kind not in DATATYPES:
         raise NoInferError(f"input {name!r}: `datatype` {kind!r} is not one of the protocol's")
     if not isinstance(data, list):
         raise NoInferError(f"input {name!r}: `data` must be a list")
