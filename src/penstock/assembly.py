@@ -289,6 +289,7 @@ class Project:
         options = GatewayOptions(
             host=serve.host,
             port=serve.port if port is None else port,
+            grpc_port=serve.grpc_port,
             timeout=serve.timeout,
             memory_mb=serve.memory_mb,
             log_dir=str(self.root / STATE / "observations"),

@@ -148,6 +148,8 @@ class Serve(Section):
     """Address to listen on: this machine only, unless told otherwise."""
     port: Annotated[Whole, Field(ge=0, le=65535)] = ServeSettings.port
     """Port to listen on; 0 takes a free one."""
+    grpc_port: Annotated[Whole, Field(ge=0, le=65535)] | None = None
+    """For the Open Inference Protocol over gRPC (extra `grpc`); none where it is not said."""
     replicas: Annotated[Whole, Field(ge=1, le=1024)] = ServeSettings.replicas
     """Worker processes per model version."""
     memory: Size = ServeSettings.memory_mb

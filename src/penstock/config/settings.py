@@ -151,6 +151,7 @@ class ServeSettings:
         sticky: ``header:NAME`` or ``field:NAME`` keeps a caller on one side of the split.
         log_sample: share of the requests that is logged.
         log_exclude: fields that are never logged.
+        grpc_port: for gRPC, 0 takes a free one; None is no gRPC.
     """
 
     host: str = "127.0.0.1"
@@ -161,6 +162,7 @@ class ServeSettings:
     sticky: str | None = None
     log_sample: float = 1.0
     log_exclude: tuple[str, ...] = ()
+    grpc_port: int | None = None
 
 
 @dataclass(frozen=True)
