@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import re
@@ -161,6 +162,7 @@ def measure(peer: Peer, work: Path, cases: list[tuple[int, int]], seconds: int) 
         start = time.monotonic() - began
         quiet_down(peer, process.pid)
         load(peer, work, 1, 8, 2)
+        quiet_down(peer, process.pid)  # what the first requests have started, such as imports
         for rows, connections in cases:
             pids = gateway_of(peer, process.pid)
             before, _ = cpu_and_memory(pids)
@@ -174,8 +176,10 @@ def measure(peer: Peer, work: Path, cases: list[tuple[int, int]], seconds: int) 
         try:
             process.wait(20)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
+            process.kill()
             process.wait()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # some servers leave children behind
     return results
 
 

@@ -11,6 +11,7 @@ import argparse
 import json
 import re
 import shutil
+import statistics
 import subprocess
 import sys
 import time
@@ -77,6 +78,34 @@ def settle(client: GatewayClient, table: TrafficTable) -> None:
         time.sleep(0.005)
 
 
+def answered_by(client: GatewayClient, version: str) -> int:
+    return sum(one.requests for one in client.status().counters if one.version == version)
+
+
+def rollbacks(
+    client: GatewayClient, table: TrafficTable, turns: int
+) -> tuple[TrafficTable, list[float]]:
+    """Return seconds from the order to roll back to the last answer of the challenger.
+
+    Half of the requests go to it before each order; its counter is watched for half a second after.
+    """
+    seconds = []
+    for _ in range(turns):
+        table = replace(table, generation=table.generation + 1, challenger="2", weight=50.0)
+        settle(client, table)
+        time.sleep(0.2)
+        table = replace(table, generation=table.generation + 1, challenger=None, weight=0.0)
+        began = last = time.monotonic()
+        client.apply(table)
+        count = -1
+        while (now := time.monotonic()) - began < 0.5:
+            found = answered_by(client, "2")
+            if found != count:
+                count, last = found, now
+        seconds.append(last - began)
+    return table, seconds
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, default=Path("/tmp/penstock-swaps"))
@@ -114,9 +143,15 @@ def main() -> None:
             settle(client, table)
         time.sleep(max(0.0, seconds / given.swaps - 0.2))
     under = result(load)
+    load = start_load(given.work, url, 20 * 1.5)
+    table = replace(table, champion="1")
+    table, seconds = rollbacks(client, table, 20)
+    while_rolling = result(load)
     counted = sum(one.requests for one in client.status().counters)
     client.stop()
     found = {"rest": rest, "swapping": under, "swaps": given.swaps, "slowest_apply_s": slowest}
+    found |= {"rollbacks": while_rolling, "rollback_median_s": statistics.median(seconds)}
+    found |= {"rollback_slowest_s": max(seconds)}
     print(json.dumps({**found, "counted": counted}, indent=2))
     if given.json is not None:
         given.json.write_text(json.dumps(found, indent=2))
