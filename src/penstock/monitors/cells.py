@@ -48,7 +48,12 @@ class NumberCells:
     @property
     def labels(self) -> list[str]:
         """What each cell holds, in words."""
-        shown = [f"{edge:.4g}" for edge in self.edges]
+        # An edge just before another closes the cell before a single value: it is shown as that.
+        beyond = np.nextafter(self.edges, np.inf) + 0.0  # not "-0"
+        alone = np.append(beyond[:-1] == self.edges[1:], False)
+        alone[0] = True
+        shown = [f"{b if single else a:.4g}" for a, b, single in
+                 zip(self.edges, beyond, alone, strict=True)]  # fmt: skip
         between = [f"{a} to {b}" if a != b else b for a, b in pairwise(shown)]
         return [f"below {shown[0]}", *between, f"above {shown[-1]}", "missing"]
 
@@ -247,7 +252,7 @@ def _encoded(values: Any) -> tuple[Counts, Sequence[str]]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    array = values if hasattr(values, "type") else pa.array(_plain(values), from_pandas=True)
+    array = values if hasattr(values, "type") else _arrow(values)
     if hasattr(array, "combine_chunks"):
         array = array.combine_chunks()
     if not pa.types.is_dictionary(array.type):
@@ -257,10 +262,16 @@ def _encoded(values: Any) -> tuple[Counts, Sequence[str]]:
     return codes.to_numpy(zero_copy_only=False), names
 
 
-def _plain(values: Any) -> Any:
-    if not is_number(values) and getattr(getattr(values, "dtype", None), "kind", "") == "O":
-        return [None if v is None or v != v else _name(v) for v in values]  # noqa: PLR0124
-    return values
+def _arrow(values: Any) -> Any:
+    import pyarrow as pa
+
+    if is_number(values) or hasattr(getattr(values, "dtype", None), "categories"):
+        return pa.array(values, from_pandas=True)
+    try:
+        return pa.array(values, pa.string(), from_pandas=True)
+    except (pa.ArrowTypeError, pa.ArrowInvalid):  # texts and numbers in one column
+        plain = [None if v is None or v != v else _name(v) for v in values]  # noqa: PLR0124
+        return pa.array(plain, pa.string())
 
 
 def _name(value: Any) -> str:
