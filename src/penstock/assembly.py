@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-from penstock import gates, pipeline
+from penstock import background, gates, pipeline
 from penstock.config import Settings, find_project, load_settings
 from penstock.domain.run import Candidate, Run
 from penstock.domain.traffic import TargetStatus, TrafficTable
@@ -161,7 +159,7 @@ class Project:
         self, candidate: Candidate, champion: ModelVersion | None, base: Path
     ) -> gates.Judgement:
         """Ask all gates about a candidate, and whether it can be served at all."""
-        from penstock import packaging
+        from penstock import packaging, probe
 
         unfit: tuple[Verdict, ...] = ()
         try:
@@ -173,11 +171,16 @@ class Project:
         def contender(path: Path, name: str) -> gates.Contender:
             return gates.Contender(path, lambda: packaging.resolve(path).python, name)
 
+        def served(path: Path) -> tuple[float, float, float]:
+            rows = base / settings.model.test_data
+            python = packaging.resolve(path).python
+            return probe.measure(path, python, rows, settings.model.target)
+
         held_against = None
+        settings = self.settings
         if champion is not None:
             place = Path(packaging.pack(champion, self.root).path)
             held_against = contender(place, f"version {champion.version}")
-        settings = self.settings
         judgement = gates.judge_candidate(
             settings.gates,
             contender(Path(candidate.path), f"candidate {candidate.run_id}"),
@@ -185,6 +188,7 @@ class Project:
             model=settings.model,
             base=base,
             ledger=gates.Ledger(self.journal),
+            serving=served,
         )
         return replace(judgement, verdicts=(*judgement.verdicts, *unfit))
 
@@ -347,21 +351,9 @@ class Project:
         return Controller(self.journal, target, registrar, replicas=replicas)
 
     def drive_in_background(self, rollout_id: str) -> None:
-        """Let a process of its own move a rollout forward until it has ended.
-
-        Two that drive the same rollout do no harm: each step holds the rollout's lock.
-        """
+        """Let a process of its own move a rollout forward until it has ended."""
         log = self.root / STATE / "logs" / f"{rollout_id}.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        words = [sys.executable, "-m", "penstock", "rollout", "drive", rollout_id]
-        with log.open("ab") as out:
-            subprocess.Popen(
-                [*words, "--project", str(self.root)],
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=out,
-                start_new_session=True,
-            )
+        background.drive_rollout(log, self.root, rollout_id)
 
     def table(self) -> TrafficTable:
         """Return the traffic table that gives everything to the champion.

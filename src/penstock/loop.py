@@ -12,19 +12,22 @@ next command carries on from the journal.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from penstock import pipeline
-from penstock.assembly import Project
+from penstock.assembly import STATE, Project
+from penstock.config import ConditionSetting
 from penstock.domain.event import Event, EventType
 from penstock.domain.rollout import RolloutPhase
 from penstock.domain.run import Candidate, Run
 from penstock.domain.verdict import Verdict
 from penstock.domain.version import ModelVersion
-from penstock.errors import StateError
+from penstock.errors import ConfigError, Problem, StateError
 from penstock.journal import RunRecorder, record_judgement
 from penstock.walk import Walk, Wishes
 
@@ -96,6 +99,7 @@ class Loop:
 
     def _run(self, walk: Walk, listener: pipeline.Listener | None) -> Event | None:
         wishes, root = walk.wishes, self.project.root
+        _check(self.project.settings.gates.conditions)
         revision = pipeline.revision(root)
         started = Run(pipeline.new_run_id(), revision, started=time.time())
         recorder = RunRecorder(self.journal, started, wishes.reason, cause=wishes.cause)
@@ -161,8 +165,12 @@ class Loop:
             walk.note = "only some stages were asked for: nothing was judged"
             return None
         candidate = self.project.candidate(walk.run, walk.base)
-        if (known := self._recall(walk, candidate)) is not None:
-            return known
+        with _alone(self.project, "judging"):
+            # Two commands at once judge once: who comes second finds what the first has found.
+            return self._recall(walk, candidate) or self._ask_gates(walk, candidate, event)
+
+    def _ask_gates(self, walk: Walk, candidate: Candidate, event: Event) -> Event:
+        assert walk.run is not None
         walk.candidate, walk.new = candidate, True
         champion = self.project.champion()
         judgement = self.project.judge(candidate, champion, walk.base)
@@ -178,6 +186,10 @@ class Loop:
         )
 
     def _register(self, walk: Walk, event: Event) -> Event | None:
+        with _alone(self.project, "registering"):
+            return self._register_once(walk, event)
+
+    def _register_once(self, walk: Walk, event: Event) -> Event | None:
         assert walk.run is not None
         assert walk.candidate is not None
         record = self.journal.get("judgement", walk.candidate.run_id)
@@ -261,6 +273,32 @@ ANSWERS: Mapping[EventType, Callable[[Loop, Walk, Event], Event | None]] = {
 
 
 _REGISTERED = "registered"
+
+
+def _check(conditions: Sequence[ConditionSetting]) -> None:
+    """Read all conditions, before hours of training are spent on one that cannot be read.
+
+    Raises:
+        ConfigError: with the problems of all of them.
+    """
+    from penstock.gates.language import parse
+
+    problems: list[Problem] = []
+    for one in conditions:
+        try:
+            parse(one.text, span=one.span)
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError.of(problems)
+
+
+@contextlib.contextmanager
+def _alone(project: Project, what: str) -> Iterator[None]:
+    """Do something that no other process does in this project meanwhile; wait for it to end."""
+    with (project.root / STATE / f"{what}.lock").open("a") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
 
 
 def _name(version: ModelVersion) -> str:

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 import urllib.request
 
 from mlflow.tracking import MlflowClient
@@ -115,3 +116,48 @@ def test_uncommitted_changes_run_but_do_not_become_a_version(mini):
     assert done["version"]["version"] == 1
     assert done["version"]["commit"] == mini.git("rev-parse", "HEAD")
     assert done["run"]["id"] == tried["run"]["id"]
+
+
+def test_two_runs_at_once_make_one_version(mini):
+    words = [sys.executable, "-m", "penstock", "run", "--json"]
+    pair = [
+        subprocess.Popen(words, cwd=mini.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for _ in range(2)
+    ]
+    said = [json.loads(one.communicate(timeout=240)[0]) for one in pair]
+    assert [one.returncode for one in pair] == [0, 0], said
+    assert [one["version"]["version"] for one in said] == [1, 1]
+    with Journal(mini.root / ".penstock" / "journal.db") as journal:
+        assert len(list(journal.events(type=EventType.CANDIDATE_PASSED))) == 1
+        assert len(list(journal.events(type=EventType.VERSION_REGISTERED))) == 1
+
+
+def test_a_condition_that_cannot_be_read_stops_before_any_stage_runs(mini):
+    mini.edit("penstock.yaml", "candidate.accuracy", "candidate.acuracy")
+    told = mini.ask("run", code=3)
+    assert told["error"]["code"] == "gates.unknown-metric"
+    assert not (mini.root / "models").exists()
+
+
+def test_a_deployment_of_uncommitted_changes_says_that_it_was_not_done(mini):
+    mini.edit("params.yaml", "strength: 1.0", "strength: 2.0")
+    tried = mini.ask("run", "--deploy", code=5)
+    assert (tried["outcome"], tried["version"]) == ("held-back", None)
+
+
+def test_latency_and_memory_are_measured_where_the_model_will_serve(mini):
+    mini.edit(
+        "penstock.yaml",
+        "gates:\n",
+        "gates:\n  - candidate.latency_p99 < 20s\n  - candidate.memory < 1MB\n",
+    )
+    mini.commit("Ask for more than can be had")
+    refused = mini.ask("run", code=1)
+    verdicts = {one["name"]: one for one in refused["verdicts"]}
+    quick = verdicts["candidate.latency_p99 < 20s"]
+    assert quick["outcome"] == "passed"
+    assert 0 < quick["evidence"][0]["value"] < 20
+    heavy = verdicts["candidate.memory < 1MB"]
+    assert heavy["outcome"] == "failed"
+    assert heavy["evidence"][0]["value"] > 20e6
+    assert not (mini.root / ".penstock" / "serve").exists()

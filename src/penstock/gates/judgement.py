@@ -15,7 +15,7 @@ from penstock.config.settings import GateSettings, ModelSettings
 from penstock.domain.verdict import Outcome, Verdict
 from penstock.errors import StateError
 from penstock.gates.conditions import ConditionSpec, GateSpec
-from penstock.gates.evaluation import evaluate
+from penstock.gates.evaluation import Serving, evaluate
 from penstock.gates.judging import judge
 from penstock.gates.ledger import Ledger
 from penstock.gates.model_scan import scan
@@ -83,6 +83,7 @@ def judge_candidate(
     model: ModelSettings,
     base: Path,
     ledger: Ledger,
+    serving: Serving | None = None,
 ) -> Judgement:
     """Ask every gate about a candidate.
 
@@ -95,6 +96,8 @@ def judge_candidate(
         model: which rows it is judged on, and their target.
         base: directory that the paths of `model` are relative to.
         ledger: counts how often these rows have decided.
+        serving: measures latency and memory where a model will serve, when a condition asks for
+            them; without it they are measured in the evaluating process.
 
     Raises:
         ConfigError: a condition that cannot be read, at its column.
@@ -105,7 +108,8 @@ def judge_candidate(
     if scanned is not None and scanned.stops:
         return Judgement((scanned,), {})
     data = base / model.test_data
-    timed = "latency" in str(spec.conditions)
+    texts = " ".join(one.text for one in spec.conditions)
+    timed = "latency" in texts or "memory" in texts
 
     def answers_of(one: Contender) -> Predictions:
         return evaluate(
@@ -117,6 +121,7 @@ def judge_candidate(
             timeout=settings.timeout,
             memory=(settings.memory_mb or (1 << 20)) * _MIB,
             latency_seconds=3.0 if timed else 0.3,
+            serving=serving if timed else None,
         )
 
     contenders = [candidate] if champion is None else [candidate, champion]
