@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import subprocess
 import urllib.error
 import urllib.request
@@ -13,6 +14,7 @@ from typing import Any
 from penstock.domain.traffic import TrafficTable
 from penstock.domain.version import Bundle
 from penstock.errors import UnavailableError
+from penstock.monitors.traffic import REPLAY
 
 TIMEOUT = 120.0
 _SCRIPT = """
@@ -63,7 +65,7 @@ class ServedModel:
         request = urllib.request.Request(  # noqa: S310 - our own gateway
             f"{self._url()}/invocations",
             json.dumps(body).encode(),
-            {"Content-Type": "application/json", "User-Agent": "penstock-skew"},
+            {"Content-Type": "application/json", "X-Request-Id": f"{REPLAY}{secrets.token_hex(8)}"},
         )
         try:
             with urllib.request.urlopen(request, timeout=self._timeout) as answer:  # noqa: S310

@@ -10,6 +10,8 @@ from penstock.observations import Observations
 
 FEATURE = "features."
 PREDICTION = "prediction"
+REPLAY = "penstock-replay-"
+"""Beginning of the ids of requests that replay training rows; they are no traffic."""
 SETTLE = 15.0
 """Seconds after which a request is in the log, if it ever will be: its time-out and a flush."""
 _FIRST_SLICE = 60.0
@@ -60,7 +62,8 @@ def windows(
         end = min(cursor + length, until)
         table = observations.read(cursor, end, version=version, role=role, labels=False)
         if table.num_rows:
-            table = table.filter(pc.less(table["code"], 400))
+            ours = pc.starts_with(table["request_id"], REPLAY)
+            table = table.filter(pc.and_not(pc.less(table["code"], 400), ours))
         if table.num_rows:
             kept.append(table)
         if table.num_rows < rows // 8:

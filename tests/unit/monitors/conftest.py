@@ -62,7 +62,9 @@ class World:
             Event(EventType.CHAMPION_CHANGED, f"mini/{version}", {"version": version})
         )
 
-    def traffic(self, rows, *, version="1", shift=0.0, score=None, change=None, seconds=60.0):
+    def traffic(
+        self, rows, *, version="1", shift=0.0, score=None, change=None, seconds=60.0, prefix="r"
+    ):
         """Send requests of one row each, spread over some seconds; return ids and scores."""
         table = frame(self.rng, rows, shift=shift)
         if change:
@@ -72,7 +74,7 @@ class World:
         values = table.astype(object).where(table.notna(), None).to_numpy().tolist()
         for k, row in enumerate(values):
             self.sent += 1
-            ids.append(f"r{self.sent}")
+            ids.append(f"{prefix}{self.sent}")
             body = {"dataframe_split": {"columns": list(table.columns), "data": [row]}}
             answer = json.dumps({"predictions": [float(score[k])]}).encode()
             moment = self.now + seconds * k / rows

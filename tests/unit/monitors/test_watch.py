@@ -7,6 +7,7 @@ from penstock.domain.event import EventType
 from penstock.domain.verdict import Outcome
 from penstock.journal import Journal
 from penstock.monitors import Watcher
+from penstock.monitors.traffic import REPLAY
 
 
 def of(verdicts, name):
@@ -196,3 +197,13 @@ def test_a_share_that_comes_and_goes_is_told_once(world):
     world.traffic(7 * 1001)
     world.look()
     assert len(world.events(EventType.ALERT_RESOLVED)) == 1
+
+
+def test_training_rows_that_were_replayed_are_no_traffic(world):
+    world.champion("1")
+    world.traffic(1001, prefix=REPLAY)
+    world.look()
+    assert world.watcher().state().judged == 0
+    world.traffic(1001)
+    world.look()
+    assert world.watcher().state().judged == 1
