@@ -71,7 +71,7 @@ class Loop:
         """
         from penstock import packaging
 
-        walk = Walk(wishes, self.project.root)
+        walk = Walk(wishes, self.project.root, returning=True)
         controller = self.project.controller()
         active = controller.active()
         if active is not None and active.phase is not RolloutPhase.PROBATION and version is None:

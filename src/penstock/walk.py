@@ -55,6 +55,7 @@ class Walk:
         base: directory that the pipeline ran in: the project, or the worktree of a commit.
         new: whether anything was done that had not been done before.
         note: why the walk ended before its end, in words.
+        returning: whether going back was what was asked for.
     """
 
     wishes: Wishes
@@ -66,6 +67,7 @@ class Walk:
     rollout: dict[str, Any] | None = None
     new: bool = False
     note: str = ""
+    returning: bool = False
 
     @property
     def failed(self) -> bool:
@@ -82,7 +84,7 @@ class Walk:
         """Whether the answer is no: a gate stopped the candidate, or the rollout went back."""
         phase = (self.rollout or {}).get("phase")
         back = phase in (RolloutPhase.ROLLED_BACK, RolloutPhase.ABORTED)
-        return back or any(one.stops for one in self.verdicts)
+        return (back and not self.returning) or any(one.stops for one in self.verdicts)
 
     @property
     def held_back(self) -> bool:

@@ -12,7 +12,7 @@ import click
 
 from penstock.cli import output
 from penstock.cli.options import common
-from penstock.errors import ExitCode
+from penstock.errors import ExitCode, StateError
 
 
 @click.command()
@@ -117,10 +117,17 @@ def serve(project: Path, port: int | None, detach: bool, stop: bool) -> int:
     from penstock.assembly import Project
 
     with Project.open(project) as opened:
+        before = opened.observe()
         if stop:
             opened.stop_serving()
-            output.emit({"running": False}, "stopped")
+            output.emit({"running": False}, "stopped" if before.running else "nothing was served")
             return ExitCode.DONE
+        if before.running and port is not None and not str(before.url).endswith(f":{port}"):
+            raise StateError(
+                f"it is served at {before.url} already",
+                code="gateway.running",
+                hint="stop that first: `penstock serve --stop`",
+            )
         status = opened.serve(port)
         versions = ", ".join(sorted(status.ready)) or "none"
         output.emit(status.to_dict(), f"serving version {versions} at {status.url}")

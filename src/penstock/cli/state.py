@@ -11,6 +11,7 @@ import click
 from penstock.cli import output
 from penstock.cli.options import common
 from penstock.domain.event import Event, EventType
+from penstock.errors import StateError
 
 
 @click.command()
@@ -88,6 +89,12 @@ def history(project: Path, limit: int, every: bool, event_id: int | None) -> Non
     with Project.open(project) as opened:
         if event_id is not None:
             events = opened.journal.causes(event_id)
+            if not events:
+                raise StateError(
+                    f"there is no event {event_id}",
+                    code="history.no-event",
+                    hint="`penstock history` shows them by their numbers",
+                )
         else:
             found = opened.journal.events(newest_first=True)
             shown = (one for one in found if every or one.type not in DETAILS)

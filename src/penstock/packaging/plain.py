@@ -8,6 +8,7 @@ run its code. Scan it first.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -54,7 +55,7 @@ def as_mlflow(
     if (place / "MLmodel").is_file():
         return place
     place.parent.mkdir(parents=True, exist_ok=True)
-    fresh = place.with_name(f"{digest}.making")
+    fresh = place.with_name(f"{digest}.{os.getpid()}")
     shutil.rmtree(fresh, ignore_errors=True)
     names = {"file": file, "out": fresh, "base": base, "data": data}
     request = {name: str(path.absolute()) for name, path in names.items()} | {"target": target}
@@ -83,6 +84,10 @@ def as_mlflow(
             hint=_HINT,
             log_tail=lines[-12:-1],
         )
-    shutil.rmtree(place, ignore_errors=True)
-    fresh.replace(place)
+    try:
+        fresh.replace(place)
+    except OSError:
+        if not (place / "MLmodel").is_file():
+            raise
+        shutil.rmtree(fresh, ignore_errors=True)  # another process was faster
     return place
