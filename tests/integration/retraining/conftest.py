@@ -183,7 +183,7 @@ def template(tmp_path_factory):
     commands.git("config", "user.email", "person@example.org")
     subprocess.run(["dvc", "init", "-q"], cwd=root, check=True, env=os.environ | ENV)
     (root / ".gitignore").write_text(
-        ".penstock/\nmlflow.db\nmlartifacts/\n__pycache__/\ndata/\nmodels/\n*.json\n"
+        ".penstock/\nmlflow.db\nmlartifacts/\n__pycache__/\n/data/*.csv\n/data/days\nmodels/\n*.json\n"
     )
     write_rows(root / "data/raw.csv", seed=0, rows=1600)
     commands.commit("First")
