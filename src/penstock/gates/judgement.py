@@ -108,27 +108,8 @@ def judge_candidate(
     if scanned is not None and scanned.stops:
         return Judgement((scanned,), {})
     data = base / model.test_data
-    texts = " ".join(one.text for one in spec.conditions)
-    timed = "latency" in texts or "memory" in texts
-
-    def answers_of(one: Contender) -> Predictions:
-        return evaluate(
-            one.path,
-            one.python(),
-            data,
-            model.target,
-            task=model.task,
-            timeout=settings.timeout,
-            memory=(settings.memory_mb or (1 << 20)) * _MIB,
-            latency_seconds=3.0 if timed else 0.3,
-            serving=serving if timed else None,
-        )
-
     contenders = [candidate] if champion is None else [candidate, champion]
-    # Two models that are timed on the same cores at the same time would slow each other down.
-    together = 1 if timed else len(contenders)
-    with ThreadPoolExecutor(together) as pool:
-        answers = list(pool.map(answers_of, contenders))
+    answers = _evaluate(settings, model, data, contenders, serving)
     verdicts = [] if scanned is None else [scanned]
     past = champion_rows(base, model) if settings.data.drift != "off" else None
     verdicts += data_verdicts(settings.data, model, base, reference=past)
@@ -155,6 +136,35 @@ def judge_candidate(
     )
     drawn = curves(answers[0], other, data, model.target, positive=model.positive)
     return Judgement(tuple(verdicts), drawn)
+
+
+def _evaluate(
+    settings: GateSettings,
+    model: ModelSettings,
+    data: Path,
+    contenders: list[Contender],
+    serving: Serving | None,
+) -> list[Predictions]:
+    """Let every contender answer for all held-out rows, each in a process of its own."""
+    texts = " ".join(one.text for one in settings.conditions)
+    timed = "latency" in texts or "memory" in texts
+
+    def answers_of(one: Contender) -> Predictions:
+        return evaluate(
+            one.path,
+            one.python(),
+            data,
+            model.target,
+            task=model.task,
+            timeout=settings.timeout,
+            memory=(settings.memory_mb or (1 << 20)) * _MIB,
+            latency_seconds=3.0 if timed else 0.3,
+            serving=serving if timed else None,
+        )
+
+    # Two models that are timed on the same cores at the same time would slow each other down.
+    with ThreadPoolExecutor(1 if timed else len(contenders)) as pool:
+        return list(pool.map(answers_of, contenders))
 
 
 def _policy(text: str) -> Any:
