@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import socket
@@ -29,7 +30,8 @@ def state(patient: Patient) -> Iterator[Finding]:
         probe.unlink()
         free = shutil.disk_usage(state).free
     except OSError as error:
-        hint = "make the project's directory writable for yourself"
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        hint = "free some space" if full else "make the project's directory writable for yourself"
         yield Finding("disk", PROBLEM, f"cannot write to {state}: {error.strerror}", hint)
         return
     said = f"{free / 1e9:,.1f} GB free"
