@@ -45,14 +45,14 @@ def measure(
     Raises:
         UnavailableError: ``probe.not-served`` when the model does not start, or does not answer.
     """
-    bodies = _requests(data, target)
+    rows = _rows(data, target)
     with TemporaryDirectory(prefix="penstock-probe-") as folder:
         client = start_gateway(Path(folder), GatewayOptions(port=0, start_timeout=start_timeout))
         try:
             bundle = Bundle("probe", "1", str(model.absolute()), python)
             client.apply(TrafficTable(generation=1, bundles=(bundle,), champion="1"))
             url = _ready(client, start_timeout)
-            times = _times(url, bodies)
+            times = _times(url, rows)
             memory = _worker_memory(str(model.absolute()))
         finally:
             client.stop()
@@ -60,16 +60,26 @@ def measure(
     return times[len(times) // 2], times[math.ceil(0.99 * len(times)) - 1], memory
 
 
-def _requests(data: Path, target: str) -> list[bytes]:
-    """Return bodies with one row each, evenly spaced over the test set."""
+def _rows(data: Path, target: str) -> dict[str, Any]:
+    """Return names of columns and rows, evenly spaced over the test set."""
     import pandas as pd
 
     frame = pd.read_csv(data) if data.suffix == ".csv" else pd.read_parquet(data)
     frame = frame.drop(columns=[target], errors="ignore")
     frame = frame.iloc[:: max(1, len(frame) // 200)]
-    split = json.loads(frame.to_json(orient="split", index=False, date_format="iso"))
-    rows = ({"columns": split["columns"], "data": [row]} for row in split["data"])
-    return [json.dumps({"dataframe_split": one}).encode() for one in rows]
+    found: dict[str, Any] = json.loads(
+        frame.to_json(orient="split", index=False, date_format="iso")
+    )
+    return found
+
+
+def _forms(rows: dict[str, Any]) -> list[list[bytes]]:
+    """Return bodies with one row each: as a table for models of columns, or as a tensor."""
+    tables = [{"columns": rows["columns"], "data": [row]} for row in rows["data"]]
+    return [
+        [json.dumps({"dataframe_split": one}).encode() for one in tables],
+        [json.dumps({"inputs": [row]}).encode() for row in rows["data"]],
+    ]
 
 
 def _ready(client: GatewayClient, seconds: float) -> str:
@@ -88,34 +98,42 @@ def _ready(client: GatewayClient, seconds: float) -> str:
         time.sleep(0.02)
 
 
-def _times(url: str, bodies: list[bytes]) -> list[float]:
+def _times(url: str, rows: dict[str, Any]) -> list[float]:
+    """Return seconds of requests in the first form that the model takes."""
     connection = http.client.HTTPConnection(urlparse(url).netloc, timeout=60)
     found: list[float] = []
-    ends = time.monotonic() + LONGEST
     try:
+        bodies = next(one for one in _forms(rows) if _send(connection, one[0])[0] != 400)
+        ends = time.monotonic() + LONGEST
         for number in range(WARM_UP + REQUESTS):
             before = time.perf_counter()
-            connection.request(
-                "POST",
-                "/invocations",
-                bodies[number % len(bodies)],
-                {"Content-Type": "application/json"},
-            )
-            answer = connection.getresponse()
-            text = answer.read()
-            if answer.status != 200:
+            status, text = _send(connection, bodies[number % len(bodies)])
+            if status != 200:
                 said = text[:300].decode("utf-8", "replace")
                 raise UnavailableError(
-                    f"the served model answers {answer.status}: {said}",
+                    f"the served model answers {status}: {said}",
                     code="probe.not-served",
+                    hint="the model must answer rows of the test set as its callers send them",
                 )
             if number >= WARM_UP:
                 found.append(time.perf_counter() - before)
             if found and time.monotonic() > ends:
                 break
+    except StopIteration:
+        raise UnavailableError(
+            "the served model takes rows of the test set neither as a table nor as a tensor",
+            code="probe.not-served",
+            hint="has its signature the columns of the test set?",
+        ) from None
     finally:
         connection.close()
     return found
+
+
+def _send(connection: http.client.HTTPConnection, body: bytes) -> tuple[int, bytes]:
+    connection.request("POST", "/invocations", body, {"Content-Type": "application/json"})
+    answer = connection.getresponse()
+    return answer.status, answer.read()
 
 
 def _worker_memory(model: str) -> float:

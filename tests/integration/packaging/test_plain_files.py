@@ -8,7 +8,9 @@ import sys
 import pytest
 
 from penstock.errors import StateError
+from penstock.gates import evaluate
 from penstock.packaging import as_mlflow, resolve
+from penstock.probe import measure
 
 ROWS = "age,visits,bought\n" + "".join(f"{n},{n % 3},{n * 2}\n" for n in range(30))
 FIT = """\
@@ -91,3 +93,26 @@ def test_what_cannot_be_served_is_said_with_the_remedy(base, content, words):
     assert caught.value.code == "packaging.not-a-model"
     assert "mlflow" in caught.value.hint
     assert not list((base / ".penstock" / "models").iterdir())
+
+
+ONNX = """\
+import sys, numpy, pandas
+from skl2onnx import to_onnx
+from sklearn.linear_model import LogisticRegression
+rows = pandas.read_csv("data.csv")
+inputs = rows[["age", "visits"]].to_numpy("float32")
+model = LogisticRegression().fit(inputs, rows.bought > 20)
+made = to_onnx(model, inputs[:1], options={"zipmap": False})
+open(sys.argv[1], "wb").write(made.SerializeToString())
+"""
+
+
+def test_an_onnx_file_is_judged_and_served(base):
+    script(base, ONNX, "model.onnx")
+    place = wrap(base, "model.onnx")
+    found = evaluate(place, sys.executable, base / "data.csv", "bought")
+    assert found.ok, found.error
+    assert found.n == 30
+    p50, p99, memory = measure(place, sys.executable, base / "data.csv", "bought")
+    assert 0 < p50 <= p99
+    assert memory > 10e6
