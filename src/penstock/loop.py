@@ -12,23 +12,20 @@ next command carries on from the journal.
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from penstock import pipeline
+from penstock import gates, pipeline
 from penstock.assembly import STATE, Project
-from penstock.config import ConditionSetting
 from penstock.domain.event import Event, EventType
 from penstock.domain.rollout import RolloutPhase
 from penstock.domain.run import Candidate, Run
 from penstock.domain.verdict import Verdict
 from penstock.domain.version import ModelVersion
-from penstock.errors import ConfigError, Problem, StateError
-from penstock.journal import RunRecorder, record_judgement
+from penstock.errors import StateError
+from penstock.journal import RunRecorder, exclusive, record_judgement
 from penstock.walk import Walk, Wishes
 
 
@@ -99,7 +96,7 @@ class Loop:
 
     def _run(self, walk: Walk, listener: pipeline.Listener | None) -> Event | None:
         wishes, root = walk.wishes, self.project.root
-        _check(self.project.settings.gates.conditions)
+        gates.check_conditions(self.project.settings.gates)
         revision = pipeline.revision(root)
         started = Run(pipeline.new_run_id(), revision, started=time.time())
         recorder = RunRecorder(self.journal, started, wishes.reason, cause=wishes.cause)
@@ -165,7 +162,7 @@ class Loop:
             walk.note = "only some stages were asked for: nothing was judged"
             return None
         candidate = self.project.candidate(walk.run, walk.base)
-        with _alone(self.project, "judging"):
+        with exclusive(self.project.root / STATE / "judging.lock"):
             # Two commands at once judge once: who comes second finds what the first has found.
             return self._recall(walk, candidate) or self._ask_gates(walk, candidate, event)
 
@@ -186,7 +183,7 @@ class Loop:
         )
 
     def _register(self, walk: Walk, event: Event) -> Event | None:
-        with _alone(self.project, "registering"):
+        with exclusive(self.project.root / STATE / "registering.lock"):
             return self._register_once(walk, event)
 
     def _register_once(self, walk: Walk, event: Event) -> Event | None:
@@ -235,15 +232,18 @@ class Loop:
         from penstock import packaging
 
         champion = self.project.champion()
-        if champion is not None and champion.version == walk.version.version:
+        controller = self.project.controller()
+        active = controller.active()
+        mine = active is not None and active.challenger.version == str(walk.version.version)
+        if champion is not None and champion.version == walk.version.version and not mine:
             walk.note = f"version {champion.version} is the champion already"
             self.project.serve()
             return None
+        if walk.run is not None and not walk.new and not mine and self._went_back(walk):
+            return None
         challenger = packaging.pack(walk.version, self.project.root)
         holder = packaging.pack(champion, self.project.root) if champion else None
-        controller = self.project.controller()
-        active = controller.active()
-        if active is not None and active.phase is RolloutPhase.PROBATION:
+        if active is not None and active.phase is RolloutPhase.PROBATION and not mine:
             controller.promote(active.id, f"version {challenger.version} is to be rolled out")
         rollout_id = controller.start(
             self.project.settings.rollout, holder, challenger, cause=event.id or None
@@ -263,6 +263,23 @@ class Loop:
             self.project.drive_in_background(rollout_id)
         return None
 
+    def _went_back(self, walk: Walk) -> bool:
+        """Whether a run in which nothing was new would repeat a rollout that was taken back."""
+        assert walk.version is not None
+        number = str(walk.version.version)
+        for record in self.journal.records("rollout"):
+            if record.value["challenger"]["version"] == number:
+                value = record.value
+                if value["phase"] != RolloutPhase.ROLLED_BACK or value["operation"] == "rollback":
+                    return False
+                walk.rollout = record.value
+                walk.note = (
+                    f"version {number} was rolled back, and nothing has changed since; "
+                    f"`penstock deploy {number}` tries it again"
+                )
+                return True
+        return False
+
 
 ANSWERS: Mapping[EventType, Callable[[Loop, Walk, Event], Event | None]] = {
     EventType.RUN_FINISHED: Loop._judge,
@@ -273,32 +290,6 @@ ANSWERS: Mapping[EventType, Callable[[Loop, Walk, Event], Event | None]] = {
 
 
 _REGISTERED = "registered"
-
-
-def _check(conditions: Sequence[ConditionSetting]) -> None:
-    """Read all conditions, before hours of training are spent on one that cannot be read.
-
-    Raises:
-        ConfigError: with the problems of all of them.
-    """
-    from penstock.gates.language import parse
-
-    problems: list[Problem] = []
-    for one in conditions:
-        try:
-            parse(one.text, span=one.span)
-        except ConfigError as error:
-            problems += error.problems
-    if problems:
-        raise ConfigError.of(problems)
-
-
-@contextlib.contextmanager
-def _alone(project: Project, what: str) -> Iterator[None]:
-    """Do something that no other process does in this project meanwhile; wait for it to end."""
-    with (project.root / STATE / f"{what}.lock").open("a") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
 
 
 def _name(version: ModelVersion) -> str:

@@ -77,6 +77,9 @@ def test_a_commit_becomes_a_served_version_and_a_rollback_takes_it_back(mini, li
         "mini@v2.0.0",
     ]
     assert "second thoughts" in mini.git("tag", "-n9", "--list", "mini#production#3")
+    again = mini.ask("run", "--deploy", code=1)
+    assert "tries it again" in again["note"]
+    assert mini.ask("status")["champion"]["version"] == 1
 
 
 def test_a_refused_candidate_leaves_the_champion_alone(mini):

@@ -31,6 +31,7 @@ _NAMES = {
     "Contender": "judgement",
     "Judgement": "judgement",
     "judge_candidate": "judgement",
+    "check_conditions": "reading",
     # language, judge and ledger
     "Clause": "conditions",
     "Condition": "conditions",
