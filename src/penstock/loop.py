@@ -124,12 +124,11 @@ class Loop:
             hooks_at = self.project.stage_tests
             walk.run, walk.base = pipeline.run_commit(root, wishes.commit, hooks_at=hooks_at, **how)
         walk.new = recorder.began or walk.failed
-        return (None if walk.new else self._resume(walk)) or recorder.finish(walk.run)
-
-    def _resume(self, walk: Walk) -> Event | None:
-        """Nothing had to be done: return the event that is still unanswered, None if unjudged."""
-        assert walk.run is not None
-        return self._recall(walk, self.project.candidate(walk.run, walk.base))
+        if not walk.new and (
+            known := self._recall(walk, self.project.candidate(walk.run, walk.base))
+        ):
+            return known
+        return recorder.finish(walk.run)
 
     def _recall(self, walk: Walk, candidate: Candidate) -> Event | None:
         """Read back what was judged before on equal grounds, None if nothing was.
@@ -231,10 +230,9 @@ class Loop:
             return None
         from penstock import packaging
 
-        champion = self.project.champion()
         controller = self.project.controller()
-        active = controller.active()
-        mine = active is not None and active.challenger.version == str(walk.version.version)
+        mine = self._under_way(walk, controller)
+        champion = self.project.champion()
         if champion is not None and champion.version == walk.version.version and not mine:
             walk.note = f"version {champion.version} is the champion already"
             self.project.serve()
@@ -243,8 +241,6 @@ class Loop:
             return None
         challenger = packaging.pack(walk.version, self.project.root)
         holder = packaging.pack(champion, self.project.root) if champion else None
-        if active is not None and active.phase is RolloutPhase.PROBATION and not mine:
-            controller.promote(active.id, f"version {challenger.version} is to be rolled out")
         rollout_id = controller.start(
             self.project.settings.rollout, holder, challenger, cause=event.id or None
         )
@@ -262,6 +258,18 @@ class Loop:
         if not state.phase.ended:
             self.project.drive_in_background(rollout_id)
         return None
+
+    def _under_way(self, walk: Walk, controller: Any) -> bool:
+        """See another version's rollout through first; say whether this version's is under way."""
+        assert walk.version is not None
+        active = controller.active()
+        if active is None or active.challenger.version == str(walk.version.version):
+            return active is not None
+        if active.phase is not RolloutPhase.PROBATION and walk.wishes.wait:
+            active = controller.run_until(active.id, "paused", listener=walk.wishes.listener)
+        if active.phase is RolloutPhase.PROBATION:
+            controller.promote(active.id, f"version {walk.version.version} is to be rolled out")
+        return False
 
     def _went_back(self, walk: Walk) -> bool:
         """Whether a run in which nothing was new would repeat a rollout that was taken back."""

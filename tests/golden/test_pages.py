@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,10 +20,15 @@ def matches(name, text):
     return text == page.read_text(encoding="utf-8")
 
 
-def test_help(capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "100")
-    main(["--help"])
-    assert matches("help.txt", capsys.readouterr().out)
+def test_help():
+    done = subprocess.run(
+        [sys.executable, "-m", "penstock", "--help"],
+        env=os.environ | {"COLUMNS": "100", "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert matches("help.txt", done.stdout)
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in PAGES.glob("*.yaml")))
