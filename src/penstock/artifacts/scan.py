@@ -8,6 +8,7 @@ import hashlib
 import os
 import stat
 from array import array
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -55,7 +56,9 @@ class Scan:
         return digest.digest()
 
 
-def scan(path: Path, ignore: Ignore, prefix: str) -> Scan:
+def scan(
+    path: Path, ignore: Ignore, prefix: str, tell: Callable[[Scan], None] | None = None
+) -> Scan:
     """Walk a directory.
 
     As in DVC, a link to a file counts as the file, a link to a directory is passed over, empty
@@ -65,6 +68,7 @@ def scan(path: Path, ignore: Ignore, prefix: str) -> Scan:
         path: absolute.
         ignore: the rules that hold there.
         prefix: path of the directory relative to the project's root, posix.
+        tell: called after each directory; what it sees stays where it is.
 
     Raises:
         StateError: ``artifacts.unreadable`` for a directory that cannot be listed.
@@ -80,6 +84,8 @@ def scan(path: Path, ignore: Ignore, prefix: str) -> Scan:
                 del found.names[before:], found.numbers[4 * before :], found.odd[odd:]
             else:
                 pending.extend(below)
+                if tell is not None:
+                    tell(found)
         except OSError as error:
             raise unreadable(error, directory) from error
     return found

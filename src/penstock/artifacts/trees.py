@@ -7,19 +7,20 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from penstock.artifacts.faults import changed, special, unreadable
-from penstock.artifacts.hashing import LARGE, digest_files
+from penstock.artifacts.hashing import LARGE, Crew, digest_files
 from penstock.artifacts.ignore import Ignore
 from penstock.artifacts.index import HashIndex, TreeRow
 from penstock.artifacts.listing import listing_bytes, listing_digest
 from penstock.artifacts.scan import STAMP_BYTES, Scan, refuse_odd, scan
-from penstock.artifacts.stamps import Stamp, settle
+from penstock.artifacts.stamps import COARSE_FILE_SYSTEM_NS, Stamp, settle
 from penstock.domain.artifact import Artifact
 
+_WORTH_TELLING = 4_000
 _EXECUTABLE = stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
 
 
@@ -70,9 +71,7 @@ class Digests:
             if status is None:
                 continue
             if stat.S_ISDIR(status.st_mode):
-                found_files = self._scan(Path(os.path.abspath(path)))
-                refuse_odd(found_files)
-                row = self._tree(found_files, listing=False)[0]
+                row = self._directory(Path(os.path.abspath(path)), listing=False)[1]
                 found[at] = Artifact(name, row.digest, row.size, row.nfiles)
             else:
                 files.append((at, os.path.abspath(path)))
@@ -92,10 +91,7 @@ class Digests:
         if status is None:
             return None
         if stat.S_ISDIR(status.st_mode):
-            found = self._scan(path)
-            if strict:
-                refuse_odd(found)
-            row, files = self._tree(found, listing=True)
+            found, row, files = self._directory(path, listing=True, strict=strict)
             odd = tuple(relative for relative, _ in found.odd)
             return Present(files, row.digest, row.size, is_dir=True, odd=odd)
         if not strict and not stat.S_ISREG(status.st_mode):
@@ -127,12 +123,38 @@ class Digests:
         )
         return [(md5 or "", status) for md5, status in zip(known, statuses, strict=True)]
 
-    def _tree(self, found: Scan, *, listing: bool) -> tuple[TreeRow, dict[str, str]]:
-        """Return a directory's row, and md5 by relative path if asked for."""
+    def _directory(
+        self, path: Path, *, listing: bool, strict: bool = True
+    ) -> tuple[Scan, TreeRow, dict[str, str]]:
+        """Return what a directory holds, its row, and md5 by relative path if asked for."""
+        row = self._index.tree(os.fspath(path))
+        if row is not None:
+            found = self._scan(path)
+            if strict:
+                refuse_odd(found)
+            return found, *self._tree(found, row, listing=listing)
+        with Crew() as crew:
+            now = time.time_ns()
+            told = 0
+
+            def tell(found: Scan) -> None:
+                nonlocal told
+                if len(found.names) - told >= _WORTH_TELLING:
+                    _hand_over(crew, found, told)
+                    told = len(found.names)
+
+            found = self._scan(path, tell)
+            if strict:
+                refuse_odd(found)
+            _hand_over(crew, found, told)
+            files = dict(zip(found.names, _finish(crew, found), strict=True))
+        return found, self._row(found, files, found.packed(), now), files
+
+    def _tree(self, found: Scan, row: TreeRow, *, listing: bool) -> tuple[TreeRow, dict[str, str]]:
+        """Return the row of a directory that was hashed before, and md5 by relative path."""
         packed = found.packed()
         signature = found.signature(packed)
-        row = self._index.tree(found.path)
-        if row is not None and row.signature == signature:
+        if row.signature == signature:
             if not listing:
                 return row, {}
             known = self._index.listing(found.path)
@@ -157,15 +179,21 @@ class Digests:
         for at, md5 in zip(unknown, made, strict=True):
             digests[at] = md5
         files = dict(zip(found.names, digests, strict=True))
+        return self._row(found, files, packed, now), files
+
+    def _row(self, found: Scan, files: dict[str, str], packed: bytes, now: int) -> TreeRow:
         row = TreeRow(b"", listing_digest(listing_bytes(files)), found.size, len(files))
-        return self._keep(found, row, files, packed, now), files
+        return self._keep(found, row, files, packed, now)
 
     def _keep(
         self, found: Scan, row: TreeRow, files: dict[str, str], packed: bytes, now: int
     ) -> TreeRow:
         """Remember a directory, but no file that could still change unseen."""
         stamps = bytearray(packed)
-        young = [at for at in range(len(found.names)) if not found.stamp(at).settled(now)]
+        newest = max(max(found.numbers[kind::4], default=0) for kind in (1, 3))  # mtime, ctime
+        young = []
+        if newest + COARSE_FILE_SYSTEM_NS >= now:
+            young = [at for at in range(len(found.names)) if not found.stamp(at).settled(now)]
         for at in young:
             stamps[at * STAMP_BYTES : (at + 1) * STAMP_BYTES] = bytes(STAMP_BYTES)
         if not young:
@@ -197,12 +225,26 @@ class Digests:
         row = TreeRow(b"", listing_digest(listing_bytes(ordered)), found.size, len(ordered))
         self._keep(found, row, ordered, found.packed(), now)
 
-    def _scan(self, path: Path) -> Scan:
+    def _scan(self, path: Path, tell: Callable[[Scan], None] | None = None) -> Scan:
         """Walk a directory with the rules of .dvcignore."""
         ignore = Ignore(self._root, path)
         relative = os.path.relpath(path, self._root)
         prefix = "" if ignore.outside or relative == "." else relative.replace(os.sep, "/")
-        return scan(path, ignore, prefix)
+        return scan(path, ignore, prefix, tell)
+
+
+def _hand_over(crew: Crew, found: Scan, start: int) -> None:
+    """Let files of a directory be hashed while the rest of it is listed."""
+    folder = found.path
+    crew.add([f"{folder}/{name}" for name in found.names[start:]], found.numbers[4 * start :: 4])
+
+
+def _finish(crew: Crew, found: Scan) -> list[str]:
+    """Return all digests; what cannot be read is an error that names it."""
+    try:
+        return crew.finish()
+    except OSError as error:
+        raise unreadable(error, found.path) from error
 
 
 def _digest(paths: list[str], sizes: list[int]) -> list[str]:
