@@ -17,12 +17,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from penstock import gates, pipeline
+from penstock import gates, judgements, pipeline
 from penstock.assembly import STATE, Project
 from penstock.domain.event import Event, EventType
 from penstock.domain.rollout import RolloutPhase
 from penstock.domain.run import Candidate, Run
-from penstock.domain.verdict import Verdict
 from penstock.domain.version import ModelVersion
 from penstock.errors import StateError
 from penstock.journal import RunRecorder, exclusive, record_judgement
@@ -55,9 +54,7 @@ class Loop:
         """Ask the gates about the newest run's candidate; what was judged before is recalled."""
         walk = Walk(Wishes(reason="judged again"), self.project.root)
         walk.run = self.project.newest_run()
-        event = self._judge(walk, Event(EventType.RUN_FINISHED, walk.run.id))
-        if event is not None and event.type in ANSWERS:
-            self._register(walk, event)
+        self.follow(walk, Event(EventType.RUN_FINISHED, walk.run.id))
         return walk
 
     def roll_back(self, version: str | None, wishes: Wishes) -> Walk:
@@ -96,7 +93,7 @@ class Loop:
 
     def _run(self, walk: Walk, listener: pipeline.Listener | None) -> Event | None:
         wishes, root = walk.wishes, self.project.root
-        gates.check_conditions(self.project.settings.gates)
+        gates.check_conditions(self.project.settings.gates, self.journal)
         revision = pipeline.revision(root)
         started = Run(pipeline.new_run_id(), revision, started=time.time())
         recorder = RunRecorder(self.journal, started, wishes.reason, cause=wishes.cause)
@@ -125,33 +122,12 @@ class Loop:
             walk.run, walk.base = pipeline.run_commit(root, wishes.commit, hooks_at=hooks_at, **how)
         walk.new = recorder.began or walk.failed
         if not walk.new and (
-            known := self._recall(walk, self.project.candidate(walk.run, walk.base))
+            known := judgements.recall(
+                self.project, walk, self.project.candidate(walk.run, walk.base)
+            )
         ):
             return known
         return recorder.finish(walk.run)
-
-    def _recall(self, walk: Walk, candidate: Candidate) -> Event | None:
-        """Read back what was judged before on equal grounds, None if nothing was.
-
-        What became a version is not judged again when it, or another, has become the champion.
-        """
-        assert walk.run is not None
-        keys = (
-            self.project.judgement_key(walk.run, walk.base, candidate, against=against)
-            for against in (None, _REGISTERED)
-        )
-        found = (self.journal.get("judged", key) for key in keys)
-        known = next((one for one in found if one is not None), None)
-        record = self.journal.get("judgement", known.value["run_id"]) if known else None
-        run = self.journal.get("run", known.value["run_id"]) if known else None
-        if record is None or run is None:
-            return None
-        walk.run = replace(Run.from_dict(run.value), revision=walk.run.revision)
-        walk.candidate = Candidate.from_dict(record.value["candidate"])
-        walk.verdicts = tuple(Verdict.from_dict(one) for one in record.value["verdicts"])
-        passed = record.value["outcome"] == "passed"
-        ended = EventType.CANDIDATE_PASSED if passed else EventType.CANDIDATE_REFUSED
-        return Event(ended, walk.run.id, id=record.value["event"])
 
     def _judge(self, walk: Walk, event: Event) -> Event | None:
         assert walk.run is not None
@@ -163,7 +139,8 @@ class Loop:
         candidate = self.project.candidate(walk.run, walk.base)
         with exclusive(self.project.root / STATE / "judging.lock"):
             # Two commands at once judge once: who comes second finds what the first has found.
-            return self._recall(walk, candidate) or self._ask_gates(walk, candidate, event)
+            known = judgements.recall(self.project, walk, candidate)
+            return known or self._ask_gates(walk, candidate, event)
 
     def _ask_gates(self, walk: Walk, candidate: Candidate, event: Event) -> Event:
         assert walk.run is not None
@@ -199,10 +176,12 @@ class Loop:
                 "not registered: the model comes from changes that no commit holds; commit them "
                 "and run again (nothing is computed twice), or use --allow-dirty"
             )
+            self._keep(walk, event)
             return None
         registry = self.project.registry
         packaged = self.project.packaged(walk.candidate, walk.base)
-        walk.version = registry.register(packaged, walk.run, walk.verdicts, {})
+        against = str(record.value["champion"] or "") if record else ""
+        walk.version = registry.register(packaged, walk.run, walk.verdicts, against=against)
         walk.new = True
         with self.journal.transaction() as tx:
             data = {"version": walk.version.version, "run_id": walk.run.id}
@@ -219,10 +198,15 @@ class Loop:
                 tx.put("judged", self._registered_key(walk), {"run_id": walk.candidate.run_id})
         return registered
 
+    def _keep(self, walk: Walk, event: Event) -> None:
+        judgements.keep(self.project, walk, event)
+
     def _registered_key(self, walk: Walk) -> str:
         assert walk.run is not None
         assert walk.candidate is not None
-        return self.project.judgement_key(walk.run, walk.base, walk.candidate, against=_REGISTERED)
+        return self.project.judgement_key(
+            walk.run, walk.base, walk.candidate, against=judgements.REGISTERED
+        )
 
     def _deploy(self, walk: Walk, event: Event) -> Event | None:
         assert walk.version is not None
@@ -292,12 +276,10 @@ class Loop:
 ANSWERS: Mapping[EventType, Callable[[Loop, Walk, Event], Event | None]] = {
     EventType.RUN_FINISHED: Loop._judge,
     EventType.CANDIDATE_PASSED: Loop._register,
+    EventType.CANDIDATE_REFUSED: Loop._keep,
     EventType.VERSION_REGISTERED: Loop._deploy,
 }
-"""The order of the loop. What is not here ends a walk: a refused candidate goes nowhere."""
-
-
-_REGISTERED = "registered"
+"""The order of the loop. What is not here ends a walk, as a refused candidate does."""
 
 
 def _name(version: ModelVersion) -> str:
