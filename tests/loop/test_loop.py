@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import urllib.request
+from pathlib import Path
 
 from mlflow.tracking import MlflowClient
 
@@ -19,6 +20,20 @@ def predict(url, rows):
     )
     with urllib.request.urlopen(request, timeout=30) as answer:
         return json.load(answer)["predictions"], answer.headers["X-Penstock-Version"]
+
+
+def assert_kept_in_mlflow(root, walk, verdict):
+    """Find exactly one MLflow run of a walk, with the verdicts as tags and with all evidence."""
+    client = MlflowClient(f"sqlite:///{root}/mlflow.db")
+    (experiment,) = [one for one in client.search_experiments() if one.name == "mini"]
+    wanted = f"tags.`penstock.run_id` = '{walk['run']['id']}'"
+    (run,) = client.search_runs([experiment.experiment_id], wanted)
+    assert run.data.tags["gate.verdict"] == verdict
+    stopped = [one["name"] for one in walk["verdicts"] if one["outcome"] == "failed"]
+    assert run.data.tags.get("gate.stopped_by", "") == "; ".join(stopped)
+    folder = Path(run.info.artifact_uri.removeprefix("file://"))
+    kept = json.loads((folder / "gates" / "verdicts.json").read_text())
+    assert kept == walk["verdicts"]
 
 
 def test_a_commit_becomes_a_served_version_and_a_rollback_takes_it_back(mini, live):
@@ -96,6 +111,7 @@ def test_a_refused_candidate_leaves_the_champion_alone(mini):
     assert mini.ask("status")["champion"]["version"] == 1
     again = mini.ask("run", code=1)
     assert not again["new"]
+    assert_kept_in_mlflow(mini.root, refused, "refused")
     with Journal(mini.root / ".penstock" / "journal.db") as journal:
         refusals = list(journal.events(type=EventType.CANDIDATE_REFUSED))
         assert len(refusals) == 1
@@ -114,6 +130,7 @@ def test_uncommitted_changes_run_but_do_not_become_a_version(mini):
     tried = mini.ask("run")
     assert tried["version"] is None
     assert "no commit holds" in tried["note"]
+    assert_kept_in_mlflow(mini.root, tried, "passed")
     mini.commit("Mean it")
     done = mini.ask("run")
     assert done["version"]["version"] == 1

@@ -7,9 +7,7 @@ register again after a crash finds it and changes nothing.
 
 from __future__ import annotations
 
-import json
 import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,10 +17,7 @@ from penstock.domain.verdict import Verdict
 from penstock.domain.version import ModelVersion
 from penstock.errors import StateError, UnavailableError
 from penstock.registry import embedded
-
-RUN_TAG = "penstock.run_id"
-DIGEST_TAG = "penstock.model_digest"
-MODEL_FOLDER = "model"
+from penstock.registry.runlog import DIGEST_TAG, MODEL_FOLDER, RUN_TAG, VERDICT_TAG, RunLog
 
 
 class Registry:
@@ -81,29 +76,55 @@ class Registry:
         return self._client
 
     def register(
-        self, candidate: Candidate, run: Run, verdicts: Sequence[Verdict], tags: dict[str, str]
+        self, candidate: Candidate, run: Run, verdicts: Sequence[Verdict], *, against: str = ""
     ) -> ModelVersion:
         """Register a candidate that passed; return the version, the same one when called again."""
         known = self.of_run(candidate.model, candidate.run_id, candidate.digest)
         if known is not None:
             return known
-        mlflow_run, source = self._log_run(candidate, run, verdicts)
+        mlflow_run, place = self._runs.keep(candidate, run, verdicts, against=against, model=True)
         self._ensure_model(candidate.model)
         every = {
             RUN_TAG: candidate.run_id,
             DIGEST_TAG: candidate.digest,
             "git.commit": run.revision.commit,
             "dvc.lock_sha256": run.lock_sha256,
-            "gate.verdict": "passed",
-            **tags,
+            VERDICT_TAG: "passed",
         }
         made = self.client.create_model_version(
             candidate.model,
-            source=source,
+            source=f"{place}/{MODEL_FOLDER}",
             run_id=mlflow_run,
             tags={name: value for name, value in every.items() if value},
         )
         return _noun(made)
+
+    def keep(
+        self, candidate: Candidate, run: Run, verdicts: Sequence[Verdict], against: str = ""
+    ) -> str:
+        """Keep a judged candidate's run and verdicts, without making a version of it.
+
+        Returns:
+            MLflow's id of the run, the same one when called again.
+
+        Raises:
+            UnavailableError: ``registry.unavailable``.
+        """
+        from mlflow.exceptions import MlflowException
+
+        try:
+            run_id, _ = self._runs.keep(candidate, run, verdicts, against=against)
+        except (MlflowException, OSError) as error:
+            raise UnavailableError(
+                f"cannot write to the MLflow store {self.tracking_uri}: {_first_line(error)}",
+                code="registry.unavailable",
+                hint="is the server up, the disk full, or registry.tracking_uri wrong?",
+            ) from error
+        return run_id
+
+    @property
+    def _runs(self) -> RunLog:
+        return RunLog(self.client, self._experiment_id())
 
     def versions(self, model: str) -> list[ModelVersion]:
         """Return all versions of a model, newest first; none when the model is unknown."""
@@ -189,38 +210,6 @@ class Registry:
         place = (self.root / "mlartifacts").as_uri() if self.embedded else None
         return str(self.client.create_experiment(self.experiment, artifact_location=place))
 
-    def _log_run(
-        self, candidate: Candidate, run: Run, verdicts: Sequence[Verdict]
-    ) -> tuple[str, str]:
-        from mlflow.entities import Metric, Param, RunTag
-
-        made = self.client.create_run(
-            self._experiment_id(), run_name=candidate.run_id, start_time=int(run.started * 1000)
-        )
-        run_id = str(made.info.run_id)
-        now = int((run.finished or run.started) * 1000)
-        self.client.log_batch(
-            run_id,
-            metrics=[Metric(_key(k), v, now, 0) for k, v in candidate.metrics.items()],
-            params=[Param(_key(k), str(v)[:500]) for k, v in candidate.params.items()][:100],
-            tags=[
-                RunTag(RUN_TAG, candidate.run_id),
-                RunTag("mlflow.source.git.commit", run.revision.commit),
-                RunTag("dvc.lock_sha256", run.lock_sha256),
-            ],
-        )
-        place = Path(candidate.path)
-        if place.is_dir():
-            self.client.log_artifacts(run_id, str(place), MODEL_FOLDER)
-        else:
-            self.client.log_artifact(run_id, str(place), MODEL_FOLDER)
-        with tempfile.TemporaryDirectory() as folder:
-            evidence = Path(folder) / "verdicts.json"
-            evidence.write_text(json.dumps([one.to_dict() for one in verdicts], indent=2))
-            self.client.log_artifact(run_id, str(evidence), "gates")
-        self.client.set_terminated(run_id, end_time=now)
-        return run_id, f"{made.info.artifact_uri}/{MODEL_FOLDER}"
-
 
 def _noun(found: Any) -> ModelVersion:
     return embedded.noun(
@@ -230,11 +219,6 @@ def _noun(found: Any) -> ModelVersion:
         found.creation_timestamp,
         dict(found.tags),
     )
-
-
-def _key(name: str) -> str:
-    """Make a name that MLflow takes: letters, digits and ``_-./ :`` only."""
-    return "".join(one if one.isalnum() or one in "_-./ :" else "_" for one in name)[:250]
 
 
 def _first_line(error: BaseException) -> str:

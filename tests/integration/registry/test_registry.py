@@ -8,7 +8,7 @@ from mlflow.tracking import MlflowClient
 from penstock.domain.revision import Revision
 from penstock.domain.run import Candidate, Run
 from penstock.domain.verdict import Outcome, Verdict
-from penstock.errors import StateError
+from penstock.errors import StateError, UnavailableError
 from penstock.registry import Registry, ReleaseRegistrar, ReleaseTags
 
 
@@ -39,7 +39,46 @@ def register(registry, root, run_id):
         run_id, "churn", str(root / "model"), f"digest-{run_id}", {"auc": 0.8}, {"depth": "3"}
     )
     run = Run(run_id, Revision(commit_of(root), "main"), started=1.0, finished=2.0)
-    return registry.register(candidate, run, [Verdict("g", Outcome.PASSED, "fine")], {})
+    return registry.register(candidate, run, [Verdict("g", Outcome.PASSED, "fine")])
+
+
+def test_a_judged_candidate_has_one_run_whether_it_becomes_a_version_or_not(root):
+    registry = Registry(root)
+    candidate = Candidate("run-1", "churn", str(root / "model"), "d", {"auc": 0.8}, {"depth": "3"})
+    run = Run("run-1", Revision(commit_of(root), "main"), started=1.0, finished=2.0)
+    said = [
+        Verdict("candidate.auc > 0.9", Outcome.FAILED, "auc is 0.8, surely below 0.9"),
+        *(Verdict(f"slice {number}", Outcome.PASSED, "fine " * 40) for number in range(200)),
+    ]
+    kept = registry.keep(candidate, run, said, "3")
+    assert registry.keep(candidate, run, said, "3") == kept
+    assert registry.versions("churn") == []
+    found = registry.client.get_run(kept)
+    assert found.data.metrics == {"auc": 0.8}
+    tags = found.data.tags
+    assert tags["gate.verdict"] == "refused"
+    assert tags["gate.stopped_by"] == "candidate.auc > 0.9"
+    assert tags["penstock.champion"] == "3"
+    assert tags["gate.verdict/candidate.auc _ 0.9"] == "failed: auc is 0.8, surely below 0.9"
+    assert "see gates/verdicts.json" in tags["mlflow.note.content"]
+    assert registry.client.list_artifacts(kept, "model") == []
+
+    version = registry.register(candidate, run, [Verdict("g", Outcome.PASSED, "fine")], against="3")
+    tags = registry.client.get_run(kept).data.tags
+    assert (version.version, tags["gate.verdict"]) == (1, "passed")
+    assert "gate.verdict/candidate.auc _ 0.9" not in tags
+    assert registry.client.get_model_version("churn", "1").run_id == kept
+    assert registry.client.list_artifacts(kept, "model")
+
+
+def test_verdicts_that_cannot_be_kept_say_so(root):
+    (root / "mlartifacts").write_text("in the way")
+    registry = Registry(root)
+    candidate = Candidate("run-1", "churn", str(root / "model"), "d", {}, {})
+    run = Run("run-1", Revision(commit_of(root), "main"), started=1.0, finished=2.0)
+    with pytest.raises(UnavailableError) as caught:
+        registry.keep(candidate, run, [Verdict("g", Outcome.FAILED, "no")])
+    assert caught.value.code == "registry.unavailable"
 
 
 def test_versions_aliases_and_tags_are_what_an_mlflow_client_reads(root):
