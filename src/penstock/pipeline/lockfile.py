@@ -266,9 +266,11 @@ class _Sync:
 
 
 def _text(path: Path) -> str:
+    if not path.exists():
+        return ""
     from penstock.config import syntax
 
-    return syntax.text_of(path, path.name) if path.exists() else ""
+    return syntax.text_of(path, path.name)
 
 
 def parse(text: str, file: str) -> dict[str, Entry]:
