@@ -10,6 +10,7 @@ from typing import Any
 
 from penstock.inference.description import Field
 from penstock.serving.runtimes import mlmodel as files
+from penstock.serving.runtimes.direct import directly
 from penstock.serving.runtimes.pyfunc import Pyfunc
 from penstock.serving.runtimes.tabular import table_of
 from penstock.serving.runtimes.tabular_model import TabularModel
@@ -35,9 +36,13 @@ def _with_fast_way(
     name = mlmodel["flavors"].get("python_function", {}).get("predict_fn") or "predict"
     predict = getattr(estimator, name, None)
     inputs, outputs = files.fields(mlmodel, "inputs"), files.fields(mlmodel, "outputs")
-    table = table_of(inputs, signed=bool(mlmodel.get("signature")), **_fitted(estimator))
+    fitted = _fitted(estimator)
+    table = table_of(inputs, signed=bool(mlmodel.get("signature")), **fitted)
     if predict is None or table is None or not _answers_arrays(estimator, outputs):
         return make()
+    quick = directly(estimator, name, inputs, fitted["fitted_names"], table)
+    if quick is not None:
+        table, predict = quick
     return TabularModel(path, mlmodel, "sklearn", predict, table, make)
 
 
