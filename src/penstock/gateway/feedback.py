@@ -4,6 +4,7 @@
 
 or a list of such. A label is joined to the prediction log and, while the request is remembered,
 counted as the mean ``correct`` of the version that answered; metrics are counted by their names.
+With a prediction log, "accepted" means that it is on disk and survives a crash of any process.
 """
 
 from __future__ import annotations
@@ -62,9 +63,22 @@ class FeedbackDesk:
         except (ValueError, TypeError) as error:
             exchange.finish(400, problem("BAD_REQUEST", f"this is no feedback: {error}"))
             return
+        if self._tap is None:
+            self._accept(exchange, items)
+        else:
+            self._tap.tell(items, lambda why: self._answer(exchange, items, why))
+
+    def _answer(self, exchange: Exchange, items: list[Feedback], why: str) -> None:
+        """Say what became of feedback: whatever is accepted is on disk."""
+        if why:
+            words = f"the feedback could not be kept ({why}); send it again"
+            exchange.retry_after = 1
+            exchange.finish(503, problem("TEMPORARILY_UNAVAILABLE", words))
+        else:
+            self._accept(exchange, items)
+
+    def _accept(self, exchange: Exchange, items: list[Feedback]) -> None:
         known = sum(self._count(one) for one in items)
-        if self._tap is not None:
-            self._tap.tell(items)
         exchange.finish(202, orjson.dumps({"accepted": len(items), "remembered": known}))
 
     def _count(self, item: Feedback) -> int:

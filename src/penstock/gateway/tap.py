@@ -1,4 +1,8 @@
-"""The tap: hands answered requests to the writer of the prediction log, never waiting for it."""
+"""The tap: hands answered requests to the writer of the prediction log, never waiting for it.
+
+Labels are different: whoever sent one is told that it is accepted only once the writer has it on
+disk. What the writer has not answered for is sent again when it had to be started anew.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,10 @@ import socket
 import subprocess
 import sys
 import time
+from collections import deque
+from collections.abc import Callable
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 from penstock.gateway.exchange import Exchange
 from penstock.gateway.options import GatewayOptions
@@ -23,8 +29,23 @@ PATIENCE = 15.0
 """Seconds that the writer gets to write the rest when the gateway stops."""
 MAX_BUFFER = 32 << 20
 """Bytes that may wait for the writer; more is dropped and counted."""
+MAX_HELD = 64 << 20
+"""Bytes that are kept until the writer has them on disk; of more, the oldest are let go."""
+LABEL_PATIENCE = 10.0
+"""Seconds after which a label that is not on disk yet is refused."""
 MAX_BODY = 1 << 20
 """Longest body in bytes that is kept; of longer ones only the numbers are."""
+
+
+Done = Callable[[str], None]
+"""Is told why labels were not kept, "" when they were."""
+
+
+class _Labels(NamedTuple):
+    """Labels that wait to be on disk."""
+
+    items: list[records.Feedback]
+    done: Done
 
 
 class Tap(asyncio.Protocol):
@@ -49,7 +70,11 @@ class Tap(asyncio.Protocol):
         self._state = state
         self._loop = asyncio.get_running_loop()
         self._gathered: list[records.Record] = []
-        self._feedback: list[records.Feedback] = []
+        self._labels: deque[_Labels] = deque()
+        self._told: deque[_Labels] = deque()
+        self._held: deque[bytes] = deque()
+        self._held_bytes = 0
+        self._forgotten = 0
         self._scheduled = False
         self._transport: asyncio.Transport | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -78,10 +103,35 @@ class Tap(asyncio.Protocol):
         )
         self._schedule()
 
-    def tell(self, items: list[records.Feedback]) -> None:
-        """Keep what became known of earlier requests."""
-        self._feedback += items
-        self._schedule()
+    def tell(self, items: list[records.Feedback], done: Done) -> None:
+        """Keep what became known of earlier requests.
+
+        Args:
+            items: labels and metrics.
+            done: called once, when they are on disk or cannot be kept.
+        """
+        one = _Labels(items, done)
+        self._labels.append(one)
+        self._loop.call_later(LABEL_PATIENCE, self._give_up, one)
+        self._loop.call_soon(self._send_labels)
+
+    def _give_up(self, one: _Labels) -> None:
+        """Refuse labels that nobody wrote in time; they may be kept still, which does no harm."""
+        for waiting in (self._labels, self._told):
+            for index, told in enumerate(waiting):
+                if told is one:
+                    waiting[index] = _Labels(one.items, lambda _why: None)
+                    one.done(self.error or "the prediction log does not answer")
+
+    def _send_labels(self) -> None:
+        if self._transport is None:
+            if self._labels:
+                self._start_again()
+            return
+        while self._labels:
+            one = self._labels.popleft()
+            self._told.append(one)
+            self._transport.write(records.encode(records.FEEDBACK, one.items))
 
     def _schedule(self) -> None:
         if not self._scheduled:
@@ -91,22 +141,35 @@ class Tap(asyncio.Protocol):
     def _send(self) -> None:
         self._scheduled = False
         gathered, self._gathered = self._gathered, []
-        feedback, self._feedback = self._feedback, []
         transport = self._transport
         if transport is None:
             self._gathered = gathered[-20_000:]
-            self._feedback = feedback[-20_000:]
             self.dropped += len(gathered) - len(self._gathered)
             self._start_again()
             return
-        if feedback:
-            transport.write(records.encode(records.FEEDBACK, feedback))
+        self._send_labels()
         if not gathered:
             return
         if transport.get_write_buffer_size() > MAX_BUFFER:
             self.dropped += len(gathered)
             return
-        transport.write(records.encode(records.TRAFFIC, gathered))
+        message = records.encode(records.TRAFFIC, gathered)
+        transport.write(message)
+        self._hold(message)
+
+    def _hold(self, message: bytes) -> None:
+        self._held.append(message)
+        self._held_bytes += len(message)
+        while self._held_bytes > MAX_HELD:
+            self._held_bytes -= len(self._held.popleft())
+            self._forgotten += 1
+
+    def _taken(self, count: int) -> None:
+        """Let go of messages that are on disk."""
+        known = min(count, self._forgotten)
+        self._forgotten -= known
+        for _ in range(min(count - known, len(self._held))):
+            self._held_bytes -= len(self._held.popleft())
 
     def _start_again(self) -> None:
         if self._closing or (self._starting is not None and not self._starting.done()):
@@ -147,28 +210,40 @@ class Tap(asyncio.Protocol):
         self._schedule()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Remember the socket."""
+        """Remember the socket; send again what an earlier writer did not answer for."""
         self._transport = cast(asyncio.Transport, transport)
+        self._labels.extendleft(reversed(self._told))
+        self._told.clear()
+        self._forgotten = 0
+        for message in self._held:
+            self._transport.write(message)
 
     def data_received(self, data: bytes) -> None:
         """Note what the writer says of its work."""
         *lines, self._buffer = (self._buffer + data).split(b"\n")
         for line in lines:
             said = json.loads(line)
-            self.written += said["written"]
-            self.dropped += said["dropped"]
-            self.error = said["error"]
+            for _ in range(said.get("kept", 0) + said.get("refused", 0)):
+                self._told.popleft().done(said.get("error", ""))
+            if "taken" in said:
+                self._taken(said["taken"])
+                self.written += said["written"]
+                self.dropped += said["dropped"]
+                self.error = said["error"]
 
     def connection_lost(self, _exc: Exception | None) -> None:
         """Start another writer when there is something to write."""
         self._transport = None
+        self._buffer = b""
+        if self._held or self._told or self._labels:
+            self._start_again()
 
     async def close(self) -> None:
         """Hand everything over and wait until it is on disk."""
         self._closing = True
         if self._starting is not None:
             await asyncio.wait([self._starting])
-        if self._transport is None and (self._gathered or self._feedback):
+        if self._transport is None and (self._gathered or self._labels or self._held):
             await self._start()
         self._send()
         if self._transport is not None:

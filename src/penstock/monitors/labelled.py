@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from penstock.observations import Observations
-from penstock.observations.store import LABELS
 
 _SLICE = 6 * 3600.0
+_WANTED = ("request_id", "row", "time", "prediction")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,27 +27,6 @@ class Labelled:
     known: int
 
 
-def fresh_labels(observations: Observations, since: float, until: float) -> Any | None:
-    """Return labels that became known from `since` up to `until`, the last of each row; or None."""
-    import pyarrow.compute as pc
-
-    from penstock.observations.store import _merged
-
-    table = observations._load(LABELS, since, until)
-    if table is None:
-        return None
-    told = table["label_time"]
-    table = table.filter(pc.and_(pc.greater_equal(told, since), pc.less(told, until)))
-    if not table.num_rows:
-        return None
-    table = _merged(table, "label").sort_by("label_time")
-    names = ["label", "label_time"]
-    last = table.group_by(["request_id", "row"], use_threads=False).aggregate(
-        [(name, "last") for name in names]
-    )
-    return last.rename_columns(["request_id", "row", *names])
-
-
 def answered(
     observations: Observations, labels: Any, *, version: str, since: float, until: float
 ) -> Labelled:
@@ -55,7 +34,7 @@ def answered(
 
     Args:
         observations: the prediction log.
-        labels: of `fresh_labels`.
+        labels: of `Observations.labels`.
         version: whose answers.
         since, until: when the requests may have been.
     """
@@ -68,12 +47,13 @@ def answered(
     parts, found, end = [], 0, until
     while end > since and found < labels.num_rows:
         start = max(end - _SLICE, since)
-        table = observations.read(start, end, version=version, role="champion", labels=False)
+        table = observations.read(
+            start, end, version=version, role="champion", labels=False, columns=_WANTED
+        )
         end = start
         if not table.num_rows:
             continue
-        names = ["request_id", "row", "time", "prediction"]
-        table = table.select(names).filter(pc.is_in(table["request_id"], value_set=ids))
+        table = table.filter(pc.is_in(table["request_id"], value_set=ids))
         if table.num_rows:
             parts.append(table)
             found += table.num_rows

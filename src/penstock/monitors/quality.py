@@ -20,7 +20,7 @@ from penstock.journal import Journal
 from penstock.monitors.alerts import Alert
 from penstock.monitors.decline import DeclineProcess
 from penstock.monitors.findings import Findings
-from penstock.monitors.labelled import Labelled, answered, fresh_labels
+from penstock.monitors.labelled import Labelled, answered
 from penstock.monitors.losses import MOST, from_gate, is_probability, losses, named
 from penstock.monitors.origin import Champion
 from penstock.monitors.state import WatchState
@@ -78,7 +78,7 @@ class QualityMonitor:
         """
         memory = state.quality
         since, until = memory.get("seen", holder.since), now - settle
-        labels = fresh_labels(self.observations, since, until) if until > since else None
+        labels = self.observations.labels(since, until) if until > since else None
         if labels is not None:
             waited = until - float(np.min(labels["label_time"].to_numpy()))
             if labels.num_rows >= BATCH or waited >= _WAIT:

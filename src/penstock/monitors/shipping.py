@@ -39,7 +39,7 @@ def ship(
         UnavailableError: ``monitor.cannot-ship``: the disk refused; nothing is lost.
     """
     record = journal.get(KIND, model)
-    since = float(record.value["until"]) if record else _first(observations)
+    since = float(record.value["until"]) if record else observations.first() or until
     written = 0
     while since < until:
         end = min(since + _SLICE, until)
@@ -58,16 +58,6 @@ def ship(
         with journal.transaction() as tx:
             tx.put(KIND, model, {"until": since})
     return written
-
-
-def _first(observations: Observations) -> float:
-    """Return when the oldest file of the log begins; now, where there is none."""
-    import math
-
-    from penstock.observations.store import LOG, _span
-
-    spans = [_span(one)[0] for one in observations._files(LOG, 0.0, math.inf)]
-    return min(spans, default=math.inf)
 
 
 def _append(path: Path, rows: list[dict[str, Any]], model: str) -> None:

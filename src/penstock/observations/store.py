@@ -1,25 +1,18 @@
-"""The store: parquet files by hour, found by the times in their names.
-
-    DIR/log/2026-11-24/21/1764018000123-1764018001999-<random>.parquet     traffic
-    DIR/labels/2026-11-24/21/...                                           labels
-
-A file appears whole or not at all. Labels are joined when traffic is read, the last one wins.
-"""
+"""The store: parquet files by hour; labels are joined when traffic is read, the last one wins."""
 
 from __future__ import annotations
 
 import math
-import os
-import secrets
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from penstock.observations import files
+from penstock.observations.files import LABELS, LOG
 from penstock.observations.records import Feedback, Record
 
-LOG = "log"
-LABELS = "labels"
+_KEYS = {LOG: ["request_id", "row", "time"], LABELS: ["request_id", "row", "label_time"]}
 
 
 class Observations:
@@ -51,9 +44,9 @@ class Observations:
         from penstock.observations.table import traffic_table
 
         rows = 0
-        for part in _by_hour(records):
+        for part in files.by_hour(records):
             table = traffic_table(part, model=model, exclude=exclude)
-            self._write(LOG, table, part[0].time, part[-1].time)
+            files.write(self.directory, LOG, table, part[0].time, part[-1].time)
             rows += table.num_rows
         return rows
 
@@ -66,8 +59,8 @@ class Observations:
         from penstock.observations.table import feedback_table
 
         known = sorted((one for one in items if one.label is not None), key=lambda one: one.time)
-        for part in _by_hour(known):
-            self._write(LABELS, feedback_table(part), part[0].time, part[-1].time)
+        for part in files.by_hour(known):
+            files.write(self.directory, LABELS, feedback_table(part), part[0].time, part[-1].time)
         return len(known)
 
     def label(self, request_id: str, label: Any, *, row: int = 0, now: float | None = None) -> None:
@@ -83,6 +76,7 @@ class Observations:
         version: str | None = None,
         role: str | None = None,
         labels: bool = True,
+        columns: Collection[str] | None = None,
     ) -> Any:
         """Return the traffic of a window as a `pyarrow.Table`, oldest first.
 
@@ -91,6 +85,7 @@ class Observations:
             version: only of this version.
             role: only in this role.
             labels: whether to join what is known of the truth.
+            columns: those to return; by default all.
 
         Returns:
             Columns ``request_id``, ``row``, ``time``, ``model``, ``version``, ``role``, ``code``,
@@ -100,18 +95,23 @@ class Observations:
         """
         import pyarrow.compute as pc
 
-        table = self._load(LOG, since, until)
-        if table is None:
-            return _empty()
+        wanted = None
+        if columns is not None:
+            wanted = [*columns, *_KEYS[LOG], "version", "role", "prediction_text"]
         keep = (pc.field("time") >= since) & (pc.field("time") < until)
         if version is not None:
             keep &= pc.field("version") == version
         if role is not None:
             keep &= pc.field("role") == role
-        table = _merged(table.filter(keep), "prediction")
+        table = self._load(LOG, since, until, keep, wanted)
+        if table is None:
+            return _empty()
+        if columns is None or "prediction" in columns:
+            table = _merged(table, "prediction")
         if labels:
             table = self._labelled(table, since)
-        return table.sort_by([("time", "ascending"), ("row", "ascending")])
+        table = table.sort_by([("time", "ascending"), ("row", "ascending")])
+        return table if columns is None else _chosen(table, columns, labels=labels)
 
     def features(
         self, since: float = 0.0, until: float = math.inf, *, version: str | None = None
@@ -125,132 +125,96 @@ class Observations:
         frame.columns = [name.removeprefix(FEATURE) for name in names]
         return frame
 
+    def labels(self, since: float = 0.0, until: float = math.inf) -> Any | None:
+        """Return labels that became known in a window, the last of each row; None without any.
+
+        Returns:
+            Columns ``request_id``, ``row``, ``label`` (float64, or text where any is) and
+            ``label_time``.
+        """
+        import pyarrow.compute as pc
+
+        keep = (pc.field("label_time") >= since) & (pc.field("label_time") < until)
+        table = self._load(LABELS, since, until, keep)
+        return None if table is None or not table.num_rows else _last(table)
+
+    def first(self) -> float | None:
+        """Return when the oldest traffic that is kept began; None where there is none."""
+        for path in files.listed(self.directory, LOG):
+            return files.span(path)[0]
+        return None
+
     def count(self, since: float = 0.0, until: float = math.inf) -> int:
         """Return the number of rows in the window, without reading features."""
         import pyarrow.compute as pc
-        import pyarrow.parquet as pq
 
         total = 0
-        for path in self._files(LOG, since, until):
-            times = pq.read_table(path, columns=["time"], partitioning=None)["time"]
+        for path in files.listed(self.directory, LOG, since, until):
+            times = files.read(path, ["time"])["time"]
             inside = pc.and_(pc.greater_equal(times, since), pc.less(times, until))
             total += pc.sum(inside).as_py() or 0
         return total
 
     def expire(self, before: float) -> int:
         """Delete traffic and labels whose hour ended before a time; return the files deleted."""
-        gone = 0
-        for kind in (LOG, LABELS):
-            for path in list(self._files(kind, 0.0, before)):
-                if _span(path)[1] < before:
-                    path.unlink(missing_ok=True)
-                    gone += 1
-        return gone
+        return sum(files.expire(self.directory, kind, before) for kind in (LOG, LABELS))
 
     def compact(self, before: float) -> int:
         """Merge the files of each hour that ended before a time; return the hours merged.
 
-        A reader that lists the files meanwhile sees the old ones or the new one, or for a moment
-        both; `read` drops rows that it meets twice.
+        It may be killed and repeated. A reader that lists the files meanwhile may for a moment see
+        rows twice; `read` drops those.
         """
-        from penstock.observations.table import unified
-
-        merged = 0
-        for kind in (LOG, LABELS):
-            hours: dict[Path, list[Path]] = {}
-            for path in self._files(kind, 0.0, before - 3600.0):
-                hours.setdefault(path.parent, []).append(path)
-            for files in hours.values():
-                if len(files) > 1 and max(_span(one)[1] for one in files) < before:
-                    table = unified([_read(one) for one in files])
-                    first = min(_span(one)[0] for one in files)
-                    last = max(_span(one)[1] for one in files)
-                    self._write(kind, table, first, last)
-                    for one in files:
-                        one.unlink(missing_ok=True)
-                    merged += 1
-        return merged
+        return sum(files.compact(self.directory, kind, before) for kind in (LOG, LABELS))
 
     def _labelled(self, table: Any, since: float) -> Any:
         import pyarrow as pa
+        import pyarrow.compute as pc
 
-        labels = self._load(LABELS, since, math.inf)
+        # Of the labels, which may be many more than the rows, only those about them are kept.
+        wanted = pc.field("request_id").isin(table["request_id"].combine_chunks())
+        labels = self._load(LABELS, since, math.inf, wanted)
         if labels is None:
             nothing = pa.nulls(table.num_rows, pa.float64())
             return table.append_column("label", nothing).append_column("label_time", nothing)
-        labels = _merged(labels, "label").sort_by("label_time")
-        names = ["label", "label_time"]
-        last = labels.group_by(["request_id", "row"], use_threads=False).aggregate(
-            [(name, "last") for name in names]
-        )
-        last = last.rename_columns(["request_id", "row", *names])
-        return table.join(last, ["request_id", "row"], join_type="left outer")
+        return table.join(_last(labels), ["request_id", "row"], join_type="left outer")
 
-    def _load(self, kind: str, since: float, until: float) -> Any | None:
+    def _load(
+        self,
+        kind: str,
+        since: float,
+        until: float,
+        keep: Any,
+        columns: Sequence[str] | None = None,
+    ) -> Any | None:
+        """Return the rows of a window that are wanted, file by file; None without files."""
         from penstock.observations.table import unified
 
         tables = []
-        for path in self._files(kind, since, until):
+        for path in files.listed(self.directory, kind, since, until):
             try:
-                tables.append(_read(path))
+                tables.append(files.read(path, columns).filter(keep))
             except FileNotFoundError:  # merged or expired a moment ago
                 continue
         if not tables:
             return None
-        table = unified(tables)
-        keys = ["request_id", "row", "label_time" if kind == LABELS else "time"]
-        return _once(table, keys) if len(tables) > 1 else table
-
-    def _files(self, kind: str, since: float, until: float) -> Iterator[Path]:
-        """Yield the files that may have rows in the window, oldest first."""
-        for path in sorted((self.directory / kind).glob("*/*/*.parquet")):
-            first, last = _span(path)
-            if last >= since and first < until:
-                yield path
-
-    def _write(self, kind: str, table: Any, first: float, last: float) -> None:
-        import pyarrow.parquet as pq
-
-        hour = time.strftime("%Y-%m-%d/%H", time.gmtime(first))
-        folder = self.directory / kind / hour
-        folder.mkdir(parents=True, exist_ok=True)
-        # Spans are rounded outwards, so that no row is missed by its file's name.
-        name = f"{math.floor(first * 1000):013d}-{math.ceil(last * 1000):013d}"
-        path = folder / f"{name}-{secrets.token_hex(4)}.parquet"
-        fresh = path.with_name(f".{path.name}.new")
-        try:
-            pq.write_table(table, fresh, compression="zstd", compression_level=1)
-            with fresh.open("rb") as file:
-                os.fsync(file.fileno())
-            fresh.replace(path)
-        finally:
-            fresh.unlink(missing_ok=True)
+        some = [one for one in tables if one.num_rows] or tables[:1]
+        return _once(unified(some), _KEYS[kind]) if len(some) > 1 else some[0]
 
 
-def _span(path: Path) -> tuple[float, float]:
-    first, last, _ = path.name.split("-")
-    return int(first) / 1000, int(last) / 1000
+def _last(labels: Any) -> Any:
+    """Return the last label of each row."""
+    labels = _merged(labels, "label").sort_by("label_time")
+    names = ["label", "label_time"]
+    last = labels.group_by(["request_id", "row"], use_threads=False).aggregate(
+        [(name, "last") for name in names]
+    )
+    return last.rename_columns(["request_id", "row", *names])
 
 
-def _read(path: Path) -> Any:
-    import pyarrow.parquet as pq
-
-    # `partitioning` would make columns of the folders' names.
-    return pq.read_table(path, partitioning=None)
-
-
-def _by_hour(items: Sequence[Any]) -> Iterator[list[Any]]:
-    part: list[Any] = []
-    hour = None
-    for one in items:
-        own = int(one.time // 3600)
-        if part and own != hour:
-            yield part
-            part = []
-        hour = own
-        part.append(one)
-    if part:
-        yield part
+def _chosen(table: Any, columns: Collection[str], *, labels: bool) -> Any:
+    more = ("label", "label_time") if labels else ()
+    return table.select([n for n in table.column_names if n in columns or n in more])
 
 
 def _merged(table: Any, name: str) -> Any:

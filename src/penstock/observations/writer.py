@@ -2,8 +2,11 @@
 
     python -m penstock.observations.writer --dir DIR --fd N --model NAME --exclude a,b
 
-It ends when the gateway closes its end, after everything received is on disk. Now and then it says
-how much it wrote, as a line of JSON: ``{"written": 10, "dropped": 0, "error": ""}``.
+It ends when the gateway closes its end, after everything received is on disk. It answers with lines
+of JSON. Of labels, which are on disk before it says so: ``{"kept": 1}``, messages in the order of
+their arrival, or ``{"refused": 1, "error": "..."}``. Of traffic, once a file is written:
+``{"taken": 3, "written": 10, "dropped": 0, "error": ""}``, messages and records. What it has not
+answered for, the gateway sends again when it had to start another writer.
 """
 
 from __future__ import annotations
@@ -20,12 +23,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from penstock.observations.records import Feedback, MessageReader, Record
+from penstock.observations.spool import Spool, orphans
 from penstock.observations.store import Observations
 
 MAX_RECORDS = 20_000
 """Records in memory after which a file is written at once."""
 MAX_BYTES = 64 << 20
 """Bytes of bodies in memory after which a file is written at once."""
+RETRY = 10.0
+"""Seconds after which labels that the store refused are tried again."""
 COMPACT_EVERY = 600.0
 """Seconds between two merges of the files of past hours."""
 
@@ -51,6 +57,8 @@ class Writer:
         self._keep = keep
         self._records: list[Record] = []
         self._feedback: list[Feedback] = []
+        self._spool = Spool(store.directory)
+        self._messages = 0
         self._bytes = 0
         self._due = 0.0
         self._tidied = time.monotonic()
@@ -58,6 +66,7 @@ class Writer:
     def run(self, connection: socket.socket) -> None:
         """Write until the other end is closed."""
         reader = MessageReader()
+        self._inherit()
         while True:
             wait = None
             if self._records or self._feedback:
@@ -66,21 +75,48 @@ class Writer:
                 data = connection.recv(1 << 20)
                 if not data:
                     break
-                for items in reader.feed(data):
-                    self._gather(items)
+                self._take(connection, list(reader.feed(data)))
             if self._ripe():
                 self._write(connection)
         self._write(None)
+        if not self._feedback:
+            self._spool.close()
 
-    def _gather(self, items: Sequence[Record] | Sequence[Feedback]) -> None:
-        if not self._records and not self._feedback:
+    def _inherit(self) -> None:
+        """Take over the labels of writers that were killed."""
+        try:
+            for _, items in orphans(self._store.directory):
+                self._store.append_feedback(items)
+        except OSError as error:
+            sys.stderr.write(f"labels of a writer that was killed cannot be read: {error}\n")
+
+    def _take(
+        self, connection: socket.socket, messages: Sequence[Sequence[Record | Feedback]]
+    ) -> None:
+        """Take messages; the labels of all of them are made durable at once."""
+        if messages and not self._records and not self._feedback:
             self._due = time.monotonic() + self._interval
-        for one in items:
-            if isinstance(one, Record):
-                self._records.append(one)
-                self._bytes += len(one.body) + len(one.answer)
-            else:
-                self._feedback.append(one)
+        labels: list[Feedback] = []
+        told = 0
+        for items in messages:
+            records = [one for one in items if isinstance(one, Record)]
+            if items and not records:
+                labels += [one for one in items if isinstance(one, Feedback)]
+                told += 1
+                continue
+            self._messages += 1
+            self._records += records
+            self._bytes += sum(len(one.body) + len(one.answer) for one in records)
+        if not told:
+            return
+        try:
+            self._spool.keep(labels)
+        except OSError as error:
+            sys.stderr.write(f"labels cannot be kept: {error}\n")
+            self._say(connection, {"refused": told, "error": str(error)})
+        else:
+            self._feedback += labels
+            self._say(connection, {"kept": told})
 
     def _ripe(self) -> bool:
         if not self._records and not self._feedback:
@@ -90,21 +126,33 @@ class Writer:
 
     def _write(self, connection: socket.socket | None) -> None:
         records, self._records = self._records, []
-        feedback, self._feedback = self._feedback, []
+        taken, self._messages = self._messages, 0
         self._bytes = 0
-        said = {"written": 0, "dropped": 0, "error": ""}
+        said: dict[str, object] = {"taken": taken, "written": 0, "dropped": 0, "error": ""}
         try:
             if records:
                 records.sort(key=lambda one: one.time)
                 self._store.append_batch(records, model=self._model, exclude=self._exclude)
                 said["written"] = len(records)
-            if feedback:
-                self._store.append_feedback(feedback)
-            self._tidy()
         except OSError as error:
             # A full disk must not stop the traffic: what could not be written is counted.
-            said |= {"dropped": len(records), "written": 0, "error": str(error)}
+            said |= {"dropped": len(records), "error": str(error)}
             sys.stderr.write(f"the prediction log lost {len(records)} records: {error}\n")
+        try:
+            if self._feedback:
+                self._store.append_feedback(self._feedback)
+                self._feedback = []
+                self._spool.clear()
+            self._tidy()
+        except OSError as error:
+            # Labels stay where they are: on disk already, and tried again at the next round.
+            self._due = time.monotonic() + RETRY
+            said["error"] = str(error)
+            sys.stderr.write(f"labels wait to be written: {error}\n")
+        self._say(connection, said)
+
+    @staticmethod
+    def _say(connection: socket.socket | None, said: dict[str, object]) -> None:
         if connection is not None:
             try:
                 connection.sendall(json.dumps(said).encode() + b"\n")

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from penstock.config.settings import DriftSettings
@@ -15,6 +15,8 @@ from penstock.errors import StateError
 from penstock.monitors import DriftMonitor, Reference, build_reference
 from penstock.monitors.cells import fit
 from penstock.monitors.window import Window, add_up, count_rows
+
+NUMBERS = st.floats(-1e300, 1e300) | st.just(np.nan)
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +46,18 @@ def test_every_row_is_in_one_cell(reference, table):
         assert feature.counts.sum() == len(table)
         assert len(feature.cells.labels) == feature.cells.size == len(feature.counts)
         assert feature.counts[-1] == table[feature.name].isna().sum()
+
+
+@settings(max_examples=30, deadline=None)
+@given(known=st.lists(NUMBERS, min_size=1, max_size=80), more=st.data())
+def test_counting_is_placing_and_adding_up(known, more):
+    cells = fit(np.array(known), 100)
+    assume(cells is not None)
+    asked = np.array(more.draw(st.lists(NUMBERS | st.just(np.inf), max_size=50)))
+    values = np.concatenate([asked, known, cells.edges])
+    counts, wrong = cells.count(values)
+    assert wrong == 0
+    assert counts.tolist() == np.bincount(cells.place(values), minlength=cells.size).tolist()
 
 
 def test_what_is_met_often_has_a_cell_of_its_own(reference, table):

@@ -151,3 +151,48 @@ def test_messages_survive_any_splitting():
             for items in reader.feed(stream[at : at + size]):
                 found += items
         assert found == records
+
+
+def test_a_merge_that_was_killed_doubles_nothing(tmp_path):
+    store = Observations(tmp_path)
+    for k in range(4):
+        store.append_batch([record(k, 10.0 * k)])
+    kept = {path: path.read_bytes() for path in tmp_path.rglob("*.parquet")}
+    before = store.read().to_pylist()
+    assert store.compact(HOUR * 2) == 1
+    for path, content in kept.items():  # as if it had been killed before it removed them
+        path.write_bytes(content)
+    assert store.read().to_pylist() == before
+    assert store.compact(HOUR * 2) == 1
+    (left,) = tmp_path.rglob("*.parquet")
+    assert left not in kept
+    assert store.read().to_pylist() == before
+
+
+def test_columns_that_are_asked_for(tmp_path):
+    store = Observations(tmp_path)
+    store.append_batch([record(k, 10.0 + k) for k in range(3)])
+    table = store.read(version="1", columns=("prediction", "features.age"), labels=False)
+    assert set(table.column_names) == {"prediction", "features.age"}
+    assert table["features.age"].to_pylist() == [0, 1, 2]
+    assert "label" in store.read(columns=("row",)).column_names
+    assert store.first() == 10.0
+    assert Observations(tmp_path / "none").first() is None
+
+
+def test_labels_of_a_span(tmp_path):
+    store = Observations(tmp_path)
+    store.label("r0", 1, now=20.0)
+    store.label("r0", 0, now=30.0)
+    store.label("r1", 1, now=40.0)
+    assert store.labels(20.0, 40.0).to_pylist() == [
+        {"request_id": "r0", "row": 0, "label": 0.0, "label_time": 30.0}
+    ]
+    assert store.labels(50.0) is None
+
+
+def test_empty_folders_go_with_their_files(tmp_path):
+    store = Observations(tmp_path)
+    store.append_batch([record(1, HOUR), record(2, 30 * HOUR)])
+    assert store.expire(20 * HOUR) == 1
+    assert [one.name for one in (tmp_path / "log").iterdir()] == ["1970-01-02"]
