@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import OrderedDict
 from typing import Any
 
 import orjson
@@ -45,14 +46,15 @@ class FeedbackDesk:
     def __init__(self, book: Book, tap: Tap | None) -> None:
         self._book = book
         self._tap = tap
-        self._served: dict[str, _Served] = {}
+        # Of a plain dict the oldest is found only past the places of all that were deleted.
+        self._served: OrderedDict[str, _Served] = OrderedDict()
 
     def remember(self, exchange: Exchange) -> None:
         """Remember who answered a request."""
         served = self._served
         served[exchange.id] = (exchange.version, exchange.role, exchange.label)
         if len(served) > REMEMBERED:
-            del served[next(iter(served))]
+            served.popitem(last=False)
 
     def handle(self, request: Request) -> None:
         """Answer a request to `/feedback`."""
