@@ -106,7 +106,7 @@ class Loop:
             if listener is not None:
                 listener(progress)
 
-        names = ("targets", "jobs", "force", "keep_going", "pull", "push")
+        names = ("targets", "jobs", "force", "keep_going", "executor", "pull", "push")
         how: dict[str, Any] = {name: getattr(wishes, name) for name in names}
         how |= {"listener": listen, "journal": self.journal, "run_id": started.id}
         if wishes.pull:

@@ -22,6 +22,7 @@ class Wishes:
         jobs: stages at a time, None for the number of cores.
         force: run stages even if nothing changed.
         keep_going: finish what does not depend on a failed stage.
+        executor: where the commands of stages run, by name; None for this machine.
         pull, push: fetch missing inputs from the remote; send outputs to it.
         commit: run this revision in a worktree of its own, None for the work tree in hand.
         allow_dirty: register a model made from changes that no commit holds.
@@ -36,6 +37,7 @@ class Wishes:
     jobs: int | None = None
     force: bool = False
     keep_going: bool = False
+    executor: str | None = None
     pull: bool = False
     push: bool = False
     commit: str | None = None

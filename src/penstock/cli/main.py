@@ -46,7 +46,7 @@ COMMANDS: dict[str, Verb] = {
     "plan": Verb("cli.pipeline:plan", "Show what would run, why, and for how long.", PIPELINE),
     "run": Verb("cli.run:run", "Run the pipeline, judge the candidate, register it.", PIPELINE),
     "why": Verb("cli.pipeline:why", "Say which byte of what makes a stage run.", PIPELINE),
-    "replay": Verb("cli.pipeline:replay", "Repeat a recorded run and compare.", PIPELINE),
+    "replay": Verb("cli.replay:replay", "Repeat a recorded run and compare.", PIPELINE),
     "gates": Verb("cli.gates:gates", "Ask the gates; size a test set.", GATES),
     "deploy": Verb("cli.deploy:deploy", "Roll a model version out.", ROLLOUTS),
     "rollout": Verb("cli.rollout:rollout", "Watch, pause, resume or abort a rollout.", ROLLOUTS),

@@ -1,4 +1,4 @@
-"""`penstock plan`, `why` and `replay`: what would run, which byte is the reason, and once more."""
+"""`penstock plan` and `why`: what would run, and which byte is the reason."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 
 from penstock.cli import output
 from penstock.cli.options import common
-from penstock.errors import ExitCode, StateError
+from penstock.errors import ExitCode
 
 _SIGNS = {
     "run": "run",
@@ -133,78 +133,3 @@ def _show_difference(one: Any) -> None:
     if one.line:
         click.echo(f"      - {one.old}")
         click.echo(f"      + {one.new}")
-
-
-@click.command()
-@click.argument("run_id", metavar="RUN")
-@click.option("-j", "--jobs", type=click.IntRange(1), help="Stages at a time [number of cores].")
-@click.option("--tolerance", default=1e-6, show_default=True, help="Relative, for metrics.")
-@click.option("--python", type=click.Path(exists=True, path_type=Path), help="Interpreter to use.")
-@click.option("--pull", is_flag=True, help="Fetch data that the cache does not have.")
-@click.option(
-    "--allow-dirty", is_flag=True, help="Replay the commit of a run that differed from it."
-)
-@common(find=False)
-def replay(project: Path, run_id: str, **chosen: Any) -> int:
-    """Repeat a recorded run and compare, artifact by artifact.
-
-    The run's commit is checked out in a worktree of its own; every stage is executed again.
-
-    \b
-    Examples:
-      penstock replay 20261124-215501-k3f9
-      penstock replay last
-
-    Ends with 0 when all is identical or within the tolerance, 1 when not.
-    """
-    from penstock.cli.progress import ProgressView
-    from penstock.pipeline.replaying import replay as again
-
-    run = recorded(project, run_id)
-    with ProgressView(quiet=output.wants_json()) as view:
-        report = again(project, run, listener=view, **chosen)
-    output.emit(report.to_dict(), lambda: _show_replay(report))
-    return ExitCode.DONE if report.same else ExitCode.NO
-
-
-def recorded(project: Path, run_id: str) -> Any:
-    """Return a run of the journal, the newest one for ``last``.
-
-    Raises:
-        StateError: ``pipeline.unknown-run``.
-    """
-    from penstock.domain.run import Run
-    from penstock.journal import Journal
-
-    path = project / ".penstock" / "journal.db"
-    if path.exists():
-        with Journal(path) as journal:
-            if run_id == "last":
-                found = journal.records("run", limit=1)
-                record = found[0] if found else None
-            else:
-                record = journal.get("run", run_id)
-        if record is not None:
-            return Run.from_dict(record.value)
-    raise StateError(
-        f"no run is called {run_id}",
-        code="pipeline.unknown-run",
-        hint="`penstock history` lists them",
-    )
-
-
-def _show_replay(report: Any) -> None:
-    rows = [(one.stage, one.path, one.outcome) for one in report.artifacts]
-    if rows:
-        click.echo(output.table(("STAGE", "OUTPUT", "OUTCOME"), rows))
-    for one in report.artifacts:
-        for name, (then, now) in one.details.items():
-            click.echo(f"{one.path}: {name} was {then}, is {now}")
-    for path in report.inputs:
-        click.echo(f"input {path} is not what it was in run {report.run_id}")
-    if report.environment_same is False:
-        click.echo("the locked environment is not the one of that run")
-    if report.first_difference is None:
-        click.echo(f"run {report.run_id} can be repeated: everything came out the same")
-    else:
-        click.echo(f"first difference: stage {report.first_difference}: {report.reason}")

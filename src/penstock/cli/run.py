@@ -16,6 +16,7 @@ from penstock.errors import ExitCode
 @click.argument("targets", nargs=-1, metavar="[STAGE]...")
 @click.option("-j", "--jobs", type=click.IntRange(1), help="Stages at a time [number of cores].")
 @click.option("-f", "--force", is_flag=True, help="Run stages even if nothing changed.")
+@click.option("--executor", metavar="NAME", help="Where stages run [local].")
 @click.option("-k", "--keep-going", is_flag=True, help="Finish what does not need a failed stage.")
 @click.option("--pull", is_flag=True, help="Fetch what the stages that must run need.")
 @click.option("--push", is_flag=True, help="Send outputs to the remote afterwards.")

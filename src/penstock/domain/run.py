@@ -104,7 +104,8 @@ class Run:
         started, finished: seconds since the epoch.
         stages: in the order in which they ended.
         lock_sha256: of dvc.lock after the run: the identity of code, data and outputs together.
-        environment: digest of the locked environment that the stages ran in, "" when unknown.
+        environment: digest of the environment that the stages ran in: of the project's lock, or
+            of all that its interpreter held; "" when unknown.
     """
 
     id: str

@@ -3,5 +3,6 @@
 from penstock.packaging.bundle import local_path, pack
 from penstock.packaging.environment import Environment, resolve
 from penstock.packaging.plain import as_mlflow
+from penstock.packaging.rebuilding import held_here, rebuild
 
-__all__ = ["Environment", "as_mlflow", "local_path", "pack", "resolve"]
+__all__ = ["Environment", "as_mlflow", "held_here", "local_path", "pack", "rebuild", "resolve"]

@@ -68,7 +68,7 @@ def resolve(model: Path, *, cache: Path | None = None) -> Environment:
         return Environment(sys.executable, _digest(present), "\n".join(present) + "\n")
     folder = cache or _cache_home() / "environments"
     folder.mkdir(parents=True, exist_ok=True)
-    with _locked(folder / "lock"):
+    with held(folder / "lock"):
         lock = _compile(wanted, folder)
         digest = _digest(sorted(line for line in lock.splitlines() if line[:1].isalnum()))
         place = folder / digest[:16]
@@ -123,33 +123,51 @@ def _cache_home() -> Path:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def held(path: Path) -> Iterator[None]:
     """Hold a file lock: two processes that need the same environment make it once."""
     with path.open("a") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
 
 
-def _uv() -> str:
+def uv_command() -> str:
+    """Return the uv to use: the one beside this interpreter, or that of the PATH.
+
+    Raises:
+        UnavailableError: ``packaging.environment``: there is none.
+    """
     beside = Path(sys.executable).with_name("uv")
     found = str(beside) if beside.exists() else shutil.which("uv")
     if found is None:
         raise UnavailableError(
-            "the model needs an environment of its own, and uv is not installed to make it",
+            "an environment has to be made, and uv is not installed to make it",
             code="packaging.environment",
             hint="pip install uv",
         )
     return found
 
 
-def _run(words: list[str], stdin: str | None = None) -> str:
-    done = subprocess.run(words, input=stdin, capture_output=True, text=True, check=False)
+def uv_run(
+    words: list[str],
+    stdin: str | None = None,
+    *,
+    cwd: Path | None = None,
+    env: dict[str, str] | None = None,
+) -> str:
+    """Run uv and return what it prints.
+
+    Raises:
+        UnavailableError: ``packaging.environment``, with its last words.
+    """
+    done = subprocess.run(
+        words, input=stdin, capture_output=True, text=True, check=False, cwd=cwd, env=env
+    )
     if done.returncode != 0:
         tail = done.stderr.strip().splitlines()[-12:]
         raise UnavailableError(
-            "the environment of the model cannot be made",
+            "the environment cannot be made",
             code="packaging.environment",
-            hint="is the package index reachable, and does requirements.txt of the model resolve?",
+            hint="is the package index reachable, and do the requirements resolve?",
             log_tail=tail,
         )
     return done.stdout
@@ -161,8 +179,15 @@ def _compile(wanted: list[str], folder: Path) -> str:
     asked = [f"# python {version}", *wanted, *_needed_to_serve(wanted)]
     kept = folder / f"{_digest(asked)[:16]}.lock"
     if not kept.exists():
-        words = [_uv(), "pip", "compile", "--generate-hashes", "--no-header", "--no-annotate"]
-        lock = _run([*words, "--python-version", version, "-"], "\n".join(asked))
+        words = [
+            uv_command(),
+            "pip",
+            "compile",
+            "--generate-hashes",
+            "--no-header",
+            "--no-annotate",
+        ]
+        lock = uv_run([*words, "--python-version", version, "-"], "\n".join(asked))
         fresh = kept.with_suffix(f".{os.getpid()}")
         fresh.write_text(lock)
         fresh.replace(kept)
@@ -177,11 +202,11 @@ def _needed_to_serve(wanted: list[str]) -> list[str]:
 
 def _create(place: Path, lock: str) -> None:
     shutil.rmtree(place, ignore_errors=True)
-    uv = _uv()
-    _run([uv, "venv", "--quiet", "--python", sys.executable, str(place)])
+    uv = uv_command()
+    uv_run([uv, "venv", "--quiet", "--python", sys.executable, str(place)])
     listed = place / "penstock.lock"
     listed.write_text(lock)
     python = str(place / "bin" / "python")
     words = [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", python]
-    _run([*words, "--require-hashes", "-r", str(listed)])
+    uv_run([*words, "--require-hashes", "-r", str(listed)])
     (place / _READY).touch()

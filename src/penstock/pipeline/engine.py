@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from queue import Empty, SimpleQueue
 
@@ -34,6 +34,7 @@ _OUTCOMES = {
     Action.FROZEN: StageOutcome.FROZEN,
     Action.MAYBE: StageOutcome.UNCHANGED,
 }
+_IDLE = {StageOutcome.UNCHANGED, StageOutcome.FROZEN}
 
 
 class Engine:
@@ -99,7 +100,7 @@ class Engine:
             return []
         return [one for one in self._pipeline.upstream[address] if one in wanted]
 
-    def go(self, revision: Revision, environment: str) -> Run:
+    def go(self, revision: Revision, environment: Callable[[], str]) -> Run:
         """Run until nothing is left to do."""
         started = time.time()
         for stage in self._recovered:
@@ -147,7 +148,7 @@ class Engine:
         self._observer.close()
         history.keep(self._journal, self._seconds, self._fresh)
 
-    def _run(self, revision: Revision, started: float, environment: str) -> Run:
+    def _run(self, revision: Revision, started: float, environment: Callable[[], str]) -> Run:
         outcomes = {one.outcome for one in self._ended.values()}
         outcome = RunOutcome.SUCCEEDED
         if StageOutcome.FAILED in outcomes:
@@ -163,7 +164,7 @@ class Engine:
             time.time(),
             tuple(self._ended.values()),
             self._locks.digest(),
-            environment,
+            "" if outcomes <= _IDLE else environment(),
             errors[0] if errors else None,
         )
 

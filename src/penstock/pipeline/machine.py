@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 from pathlib import Path
@@ -55,13 +54,3 @@ def environment(root: Path, marks: dict[str, str], path: str | None = None) -> d
         **marks,
     )
     return env
-
-
-def locked_environment(root: Path) -> str:
-    """Return the digest of the project's locked environment, "" when it has none."""
-    import hashlib
-
-    for name in ("uv.lock", "requirements.lock", "poetry.lock", "pdm.lock", "requirements.txt"):
-        with contextlib.suppress(OSError):
-            return hashlib.sha256((root / name).read_bytes()).hexdigest()
-    return ""

@@ -46,11 +46,12 @@ class Plan:
 
     Attributes:
         stages: in an order in which they could run.
-        expected_seconds: until all is done, at most; 0.0 when there is nothing to do.
+        expected_seconds: until all is done, at most; 0.0 when there is nothing to do, None when
+            a stage that runs never ran before.
     """
 
     stages: tuple[StagePlan, ...]
-    expected_seconds: float = 0.0
+    expected_seconds: float | None = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""
@@ -118,7 +119,9 @@ def plan(root: Path, *, targets: Sequence[str] = (), force: bool = False) -> Pla
         stages = combine(pipeline, decisions, seconds)
         busy = [one.stage for one in stages if one.action in (Action.RUN, Action.MAYBE)]
         jobs = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-        expected = schedule.remaining(pipeline, busy, seconds, jobs) if busy else 0.0
+        expected = None
+        if all(one in seconds for one in busy):
+            expected = schedule.remaining(pipeline, busy, seconds, jobs) if busy else 0.0
         return Plan(stages, expected)
     finally:
         store.close()

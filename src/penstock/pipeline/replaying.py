@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,16 @@ from penstock.errors import ConfigError, StateError
 from penstock.pipeline import worktree
 from penstock.pipeline.graph import order
 from penstock.pipeline.loading import load
-from penstock.pipeline.machine import locked_environment
+from penstock.pipeline.locked import environment_of
 from penstock.pipeline.modelfolder import same_but_for_stamp
 from penstock.pipeline.progress import Listener
 from penstock.pipeline.runner import execute
 
 IDENTICAL, CLOSE, DIFFERENT, FAILED = "identical", "same-within-tolerance", "different", "failed"
+
+Rebuild = Callable[[Path, str], tuple[Path | None, bool | None]]
+"""Takes a work tree and the digest of a run's environment; returns an interpreter (None: the
+present one) and whether its environment is that one (None: nobody knows)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,7 @@ class ReplayReport:
         inputs: dependencies that no stage makes and that differ from the recorded run's.
         first_difference: the first stage that came out differently, None for none.
         reason: what about that stage: an input, the environment, its failure.
-        environment_same: whether the locked environment is the recorded one; None if unknown.
+        environment_same: whether it ran in the recorded environment; None if that is unknown.
         replayed: the new run.
         base: where it ran.
     """
@@ -106,7 +110,7 @@ def replay(
     *,
     tolerance: float = 1e-6,
     jobs: int | None = None,
-    python: Path | None = None,
+    rebuild: Rebuild | None = None,
     pull: bool = False,
     allow_dirty: bool = False,
     listener: Listener | None = None,
@@ -118,8 +122,8 @@ def replay(
         run: as the journal has it.
         tolerance: relative difference up to which two numbers of a metrics file are the same.
         jobs: as of `execute`.
-        python: interpreter whose directory comes first on the PATH of stages: that of the
-            environment that the run was locked to. The present one when None.
+        rebuild: finds or makes the environment that the run had; the present interpreter is
+            taken when None.
         pull: fetch data that the cache does not have.
         allow_dirty: replay the commit of a run whose work tree differed from it.
         listener: as of `execute`.
@@ -149,6 +153,7 @@ def replay(
     for lock in base.rglob("dvc.lock"):
         lock.unlink()
     store = worktree.shared_store(root, base)
+    python, same = (rebuild or _present)(base, run.environment)
     path = os.environ.get("PATH", os.defpath)
     try:
         again = execute(
@@ -168,10 +173,8 @@ def replay(
         artifacts = _compare(pipeline, run, again, base, store, tolerance)
     finally:
         store.close()
-    now = locked_environment(base)
-    same = run.environment == now if run.environment and now else None
     inputs = _inputs(pipeline, run, again)
-    first, reason = _first(pipeline, artifacts, again, inputs)
+    first, reason = _first(pipeline, artifacts, again, inputs, same)
     return ReplayReport(run.id, commit, artifacts, inputs, first, reason, same, again, base)
 
 
@@ -261,8 +264,16 @@ def _inputs(pipeline: Pipeline, run: Run, again: Run) -> tuple[str, ...]:
     return tuple(found)
 
 
+def _present(base: Path, recorded: str) -> tuple[Path | None, bool | None]:
+    return None, (environment_of(base)[0] == recorded if recorded else None)
+
+
 def _first(
-    pipeline: Pipeline, artifacts: tuple[ArtifactReplay, ...], again: Run, inputs: tuple[str, ...]
+    pipeline: Pipeline,
+    artifacts: tuple[ArtifactReplay, ...],
+    again: Run,
+    inputs: tuple[str, ...],
+    environment_same: bool | None,
 ) -> tuple[str | None, str]:
     now = {stage.stage: stage for stage in again.stages}
     bad = {one.stage for one in artifacts if one.outcome not in (IDENTICAL, CLOSE)}
@@ -277,5 +288,7 @@ def _first(
         changed = [path for path in inputs if path in used]
         if changed:
             return address, f"its input {changed[0]} is not what it was"
+        if environment_same is False:
+            return address, "its inputs are the same, its output is not, nor is its environment"
         return address, "its inputs are the same, its output is not: it depends on something else"
     return None, ""

@@ -16,7 +16,7 @@ from penstock.domain.revision import Revision
 from penstock.domain.run import Run, RunOutcome
 from penstock.errors import StateError
 from penstock.journal import Journal
-from penstock.pipeline import guard, machine
+from penstock.pipeline import guard, locked, machine
 from penstock.pipeline import targets as chosen
 from penstock.pipeline.engine import Engine
 from penstock.pipeline.executors import Executor, LocalExecutor
@@ -76,7 +76,7 @@ def execute(
         executor: where commands run, also by the name of an extension; local processes when None.
         store: of artifacts; the project's when None.
         use_run_cache: whether outputs may come from the cache of earlier executions.
-        environment: digest of the locked environment, worked out when None.
+        environment: digest of the environment, worked out when None.
         base: the project that logs belong to, when `root` is a worktree of it.
         path: the PATH of the stages; the present one, with the interpreter that runs penstock
             first, when None.
@@ -120,8 +120,10 @@ def execute(
             needed=needed,
             shop=Workshop(root, opened, runs, hooks, logs, run_id, env, pull, use_run_cache),
         )
-        digest = machine.locked_environment(root) if environment is None else environment
-        run = engine.go(revision or _revision(root), digest)
+        run = engine.go(
+            revision or _revision(root),
+            lambda: locked.record(root, base or root) if environment is None else environment,
+        )
         if push and run.outcome is RunOutcome.SUCCEEDED:
             _push(opened, pipeline, wanted, run)
         return run

@@ -8,8 +8,9 @@ import subprocess
 import pytest
 from click.testing import CliRunner
 
-from penstock.cli.pipeline import clock, plan, replay, why
+from penstock.cli.pipeline import clock, plan, why
 from penstock.cli.progress import ProgressView
+from penstock.cli.replay import replay
 from penstock.domain.run import StageOutcome, StageRun
 from penstock.errors import StateError
 from penstock.journal import Journal

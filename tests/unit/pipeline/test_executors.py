@@ -1,16 +1,22 @@
-"""What an executor owes to the engine, asked of the local one."""
+"""The local executor: the exam that every executor takes, and what is its own."""
 
 from __future__ import annotations
 
 import os
-import signal
-import threading
-import time
 from pathlib import Path
 
 import pytest
 
-from penstock.pipeline.executors import Executor, Job, LocalExecutor
+from penstock import plugins
+from penstock.pipeline import execute
+from penstock.pipeline.executors import Job, LocalExecutor
+from penstock.testing.executors import ExecutorExam
+
+
+class TestLocalExecutor(ExecutorExam):
+    @pytest.fixture
+    def executor(self) -> LocalExecutor:
+        return LocalExecutor()
 
 
 @pytest.fixture
@@ -22,22 +28,31 @@ def job(tmp_path):
     return make
 
 
-def until(condition) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+def test_it_is_found_by_its_name():
+    assert plugins.load("penstock.executors", "local") is LocalExecutor
 
 
-def test_commands_run_one_after_the_other_until_one_fails(job):
-    executor: Executor = LocalExecutor()
-    ended = executor.run(job("echo $WORD; x=1", "echo err >&2; exit 7", "echo never", WORD="out"))
-    assert (ended.exit_code, ended.command) == (7, "echo err >&2; exit 7")
-    assert not ended.timed_out
-    assert job().log.read_text() == "out\nerr\n"
-    ended = executor.run(job("kill -9 $$"))
-    assert ended.exit_code == -signal.SIGKILL
-    assert executor.run(job("true")).exit_code == 0
+class Counting(LocalExecutor):
+    """Somebody else's executor: commands run where it likes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stages: list[str] = []
+
+    def run(self, job):
+        self.stages.append(job.stage)
+        return super().run(job)
+
+
+def test_the_engine_gives_every_stage_to_the_executor(tmp_path: Path):
+    (tmp_path / "dvc.yaml").write_text(
+        "stages:\n  a: {cmd: echo a > a, outs: [a]}\n  b: {cmd: cp a b, deps: [a], outs: [b]}\n"
+    )
+    executor = Counting()
+    assert execute(tmp_path, executor=executor).outcome == "succeeded"
+    assert executor.stages == ["a", "b"]
+    assert execute(tmp_path, executor=executor).outcome == "succeeded"
+    assert executor.stages == ["a", "b"]
 
 
 @pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])
@@ -51,28 +66,3 @@ def test_what_cannot_be_started_is_not_an_exception(job):
     assert ended.exit_code == 127
     assert ended.error is not None
     assert "cannot start 'true'" in ended.error
-
-
-def test_a_time_limit_ends_the_whole_group_even_if_it_will_not(job):
-    ended = LocalExecutor().run(job("trap '' TERM; sleep 600 & echo $! > child; wait", timeout=0.2))
-    assert ended.timed_out
-    child = int((job().cwd / "child").read_text())
-    until(lambda: not Path(f"/proc/{child}").exists())
-
-
-def test_stop_from_another_thread(job):
-    executor = LocalExecutor()
-    found = []
-    thread = threading.Thread(
-        target=lambda: found.append(executor.run(job("echo $$ > pid; sleep 600")))
-    )
-    thread.start()
-    until((job().cwd / "pid").exists)
-    executor.stop("train")
-    executor.stop("other")
-    executor.stop("train", now=True)
-    thread.join(60)
-    assert found[0].stopped
-    # And one that has not begun does not begin.
-    assert executor.run(job("echo never > never")).stopped
-    assert not (job().cwd / "never").exists()
