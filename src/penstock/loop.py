@@ -108,12 +108,10 @@ class Loop:
 
         names = ("targets", "jobs", "force", "keep_going", "executor", "pull", "push")
         how: dict[str, Any] = {name: getattr(wishes, name) for name in names}
+        model = self.project.settings.model
+        promised = {"model.path": model.path, "model.test_data": model.test_data}
         how |= {"listener": listen, "journal": self.journal, "run_id": started.id}
-        if wishes.pull:
-            how["needed"] = (
-                self.project.settings.model.path,
-                self.project.settings.model.test_data,
-            )
+        how |= {"promised": promised, "needed": tuple(promised.values()) if wishes.pull else None}
         if wishes.commit is None:
             hooks = self.project.stage_tests(root)
             walk.run = pipeline.execute(root, revision=revision, hooks=hooks, **how)

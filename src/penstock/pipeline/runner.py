@@ -6,7 +6,7 @@ import contextlib
 import os
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from penstock.pipeline.loading import load
 from penstock.pipeline.lockfile import LockFiles
 from penstock.pipeline.observe import Observer
 from penstock.pipeline.progress import Listener, Progress
+from penstock.pipeline.promised import refuse_unmade
 from penstock.pipeline.work import StageHooks, Workshop
 
 
@@ -44,6 +45,7 @@ def execute(
     pull: bool = False,
     push: bool = False,
     needed: Sequence[str] | None = None,
+    promised: Mapping[str, str] | None = None,
     hooks: StageHooks | None = None,
     listener: Listener | None = None,
     journal: Journal | None = None,
@@ -68,6 +70,7 @@ def execute(
         push: send the outputs to the remote afterwards.
         needed: outputs that must be in the work tree afterwards. What else is missing is left
             so, unless a stage that must run reads it. None means that everything is needed.
+        promised: files that penstock.yaml expects of the pipeline, by the name of the setting.
         hooks: tests around stages.
         listener: told what happens.
         journal: durations of stages are read from it and kept in it.
@@ -96,6 +99,7 @@ def execute(
         contextlib.ExitStack() as stack,
     ):
         pipeline = load(root)
+        refuse_unmade(pipeline, root, promised or {})
         wanted = chosen.resolve(pipeline, targets)
         forced = chosen.resolve(pipeline, targets, alone=True) if force else ()
         opened = store or stack.enter_context(contextlib.closing(Store.open(root)))
