@@ -18,6 +18,7 @@ from penstock.domain.rollout import Rule, RuleKind, Step, StepKind, Strategy
 from penstock.domain.traffic import LATENCY_BOUNDS, Counters
 from penstock.domain.verdict import Outcome
 from penstock.rollouts import Analysis
+from penstock.stats.twosample import Sums, Told
 
 TICKS = 120
 EDGES = np.array([0.0, *LATENCY_BOUNDS, np.inf])
@@ -37,6 +38,8 @@ class Tick:
     latency_c: np.ndarray | None = None
     mean_t: float | None = None
     mean_c: float | None = None
+    values_t: np.ndarray | None = None
+    values_c: np.ndarray | None = None
     classes_t: np.ndarray | None = None
     classes_c: np.ndarray | None = None
     shares: dict | None = None
@@ -58,6 +61,7 @@ class Scenario:
     scale: float = 1.0
     mean_t: float | None = None
     mean_c: float = 0.40
+    coins: bool = False
     classes_t: tuple | None = None
     classes_c: tuple = (0.5, 0.3, 0.15, 0.05)
 
@@ -85,8 +89,9 @@ class Scenario:
                 slow = rng.random(self.n_t) < self.slow_share
                 tick.latency_t[slow] *= self.slow_factor
             if self.mean_t is not None:
-                tick.mean_t = rng.binomial(self.n_t, self.mean_t) / self.n_t
-                tick.mean_c = rng.binomial(self.n_c, self.mean_c) / self.n_c
+                tick.values_t = self._values(rng, self.n_t, self.mean_t)
+                tick.values_c = self._values(rng, self.n_c, self.mean_c)
+                tick.mean_t, tick.mean_c = tick.values_t.mean(), tick.values_c.mean()
             if self.classes_t is not None:
                 tick.classes_t = rng.multinomial(self.n_t, self.classes_t)
                 tick.classes_c = rng.multinomial(self.n_c, self.classes_c)
@@ -95,6 +100,12 @@ class Scenario:
                     for i in range(len(self.classes_t))
                 }
             yield tick
+
+    def _values(self, rng, n, mean):
+        """Tosses of a coin, or amounts with a standard deviation of 0.2."""
+        if self.coins:
+            return (rng.random(n) < mean).astype(float)
+        return rng.beta(5 * mean, 5 * (1 - mean), n)
 
     @staticmethod
     def _latency(rng, n, scale):
@@ -110,6 +121,8 @@ SCENARIOS = (
     Scenario("errors 0.5 % -> 5 %, 60", 60, 60, error_t=0.05),
     Scenario("errors 0.5 % -> 1.5 %, weight 5 %", 60, 1140, error_t=0.015),
     Scenario("errors x 3 from tick 41, 600", error_t=0.015, begins=40),
+    Scenario("null: errors 30 %, 100", 100, 100, error_t=0.30, error_c=0.30),
+    Scenario("errors 30 % -> 36 %, 100", 100, 100, error_t=0.36, error_c=0.30),
     Scenario("null: latency", latency=True),
     Scenario("null: latency, shared drift of 30 %", latency=True, drift=0.3),
     Scenario("3 % of requests 3 times slower", latency=True, slow_share=0.03, slow_factor=3.0),
@@ -117,20 +130,22 @@ SCENARIOS = (
     Scenario("all 50 % slower", latency=True, scale=1.5),
     Scenario("null: mean 0.40, 100", 100, 100, mean_t=0.40),
     Scenario("mean 0.40 -> 0.38, 100", 100, 100, mean_t=0.38),
-    Scenario("mean 0.40 -> 0.30, 100", 100, 100, mean_t=0.30),
+    Scenario("null: mean 0.40, coins", 100, 100, mean_t=0.40, coins=True),
+    Scenario("mean 0.40 -> 0.38, coins", 100, 100, mean_t=0.38, coins=True),
+    Scenario("mean 0.40 -> 0.30, coins", 100, 100, mean_t=0.30, coins=True),
     Scenario("null: class mix", classes_t=(0.5, 0.3, 0.15, 0.05)),
     Scenario("class 4: 5 % -> 10 %", classes_t=(0.45, 0.3, 0.15, 0.10)),
 )
 
 
 class Penstock:
-    """The real analysis from counters alone; a rule for each metric that there is, alpha shared."""
+    """The real analysis, with one rule: the one for the metric that the row is about."""
 
     def __init__(self, scenario):
-        rules = [ERRORS]
-        rules += [LATENCY] if scenario.latency else []
+        rules = [LATENCY] if scenario.latency else []
         rules += [SCORES] if scenario.classes_t is not None else []
         rules += [REVENUE] if scenario.mean_t is not None else []
+        rules = rules or [ERRORS]
         steps = (Step(StepKind.WEIGHT, 50.0), Step(StepKind.WEIGHT, 100.0))
         strategy = Strategy(steps=steps, rules=tuple(rules), alpha=0.05, probation=0.0)
         self.analysis = Analysis(strategy, "1", "2")
@@ -141,12 +156,15 @@ class Penstock:
         self.analysis.look(self.counters.values(), stage=0, real=True)
 
     def look(self, tick):
-        self._count("2", tick.n_t, tick.x_t, tick.latency_t, tick.mean_t, tick.classes_t)
-        self._count("1", tick.n_c, tick.x_c, tick.latency_c, tick.mean_c, tick.classes_c)
-        verdicts = self.analysis.look(self.counters.values(), stage=0, real=True)
+        self._count("2", tick.n_t, tick.x_t, tick.latency_t, tick.classes_t)
+        self._count("1", tick.n_c, tick.x_c, tick.latency_c, tick.classes_c)
+        told = {}
+        if tick.values_t is not None:
+            told["revenue"] = Told(sums(tick.values_t), sums(tick.values_c))
+        verdicts = self.analysis.look(self.counters.values(), stage=0, real=True, told=told)
         return any(one.outcome is Outcome.FAILED for one in verdicts)
 
-    def _count(self, version, n, x, latency, mean, classes):
+    def _count(self, version, n, x, latency, classes):
         old = self.counters[version]
         buckets = old.latency
         if latency is not None:
@@ -155,18 +173,17 @@ class Penstock:
         predictions = dict(old.predictions)
         for index, seen in enumerate(classes if classes is not None else ()):
             predictions[str(index)] = predictions.get(str(index), 0) + int(seen)
-        means = dict(old.means)
-        if mean is not None:
-            count, total = means.get("revenue", (0, 0.0))
-            means["revenue"] = (count + n, total + mean * n)
         self.counters[version] = replace(
             old,
             requests=old.requests + n,
             errors=old.errors + x,
             latency=buckets,
             predictions=predictions,
-            means=means,
         )
+
+
+def sums(values):
+    return Sums(len(values), float(values.sum()), float((values**2).sum()))
 
 
 def first_alarm(make, ticks):
@@ -209,11 +226,14 @@ def cell(scenario, one):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--runs", type=int, default=200)
+    parser.add_argument("--only", default="", help="scenarios whose name has this")
     parser.add_argument("--out", default="")
     options = parser.parse_args()
     rows, begun = [], time.time()
     print("| scenario | penstock | Flagger-like | Kayenta-like |\n|---|---|---|---|")
     for scenario in SCENARIOS:
+        if options.only and options.only not in scenario.name:
+            continue
         found = measure(scenario, options.runs)
         rows.append({"scenario": scenario.name, "null": scenario.null, **found})
         cells = " | ".join(cell(scenario, one) for one in found.values())

@@ -342,13 +342,17 @@ class Project:
 
     def controller(self) -> Any:
         """Return what moves rollouts of this project forward."""
+        from penstock.observations import Observations
         from penstock.registry import ReleaseRegistrar
         from penstock.rollouts import Controller, LocalTarget
+        from penstock.rollouts.outcomes import Outcomes
 
+        log = Observations(self.root / STATE / "observations")
+        truth = Outcomes(log, self.settings.model.task)
         target = LocalTarget(self.client(), self.start_gateway)
         registrar = ReleaseRegistrar(self.registry, self.root, self.model)
         replicas = self.settings.serve.replicas
-        return Controller(self.journal, target, registrar, replicas=replicas)
+        return Controller(self.journal, target, registrar, replicas=replicas, truth=truth)
 
     def drive_in_background(self, rollout_id: str) -> None:
         """Let a process of its own move a rollout forward until it has ended."""

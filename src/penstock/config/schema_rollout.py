@@ -61,9 +61,9 @@ class Analysed(Section):
 
     short = "name"
     name: Text
-    """`errors`, `latency`, `scores`, or the name of a business metric."""
-    kind: Literal["rate", "tail", "mean", "distribution"] | None = None
-    """Share of failures, slow tail, bounded mean or distribution; known for the three names."""
+    """`errors`, `latency`, `quality`, `scores`, or the name of a metric told at `/feedback`."""
+    kind: Literal["rate", "tail", "mean", "quality", "distribution"] | None = None
+    """Share of failures, slow requests, bounded mean, labels or distribution; a mean by default."""
     max_ratio: Annotated[Number, Field(gt=0)] = 1.0
     """rate: tolerated ratio of the challenger's to the champion's."""
     quantile: Annotated[Number, Field(gt=0, lt=1)] = 0.99
@@ -73,11 +73,11 @@ class Analysed(Section):
     slo: Duration | None = None
     """tail: a fixed limit instead of the champion's quantile."""
     low: Number = 0.0
-    """mean: least value of the metric."""
+    """mean: least value of the metric; what is below counts as this."""
     high: Number = 1.0
-    """mean: greatest value of the metric."""
+    """mean: greatest value of the metric; what is above counts as this."""
     margin: Annotated[Number, Field(ge=0)] = 0.0
-    """mean: tolerated difference, in the metric's unit."""
+    """mean, quality: tolerated difference, in the metric's unit."""
     worse: Literal["lower", "higher"] = "lower"
     """mean: which direction is worse."""
     share: Annotated[Number, Field(gt=0)] = 1.0
@@ -88,6 +88,16 @@ class Analysed(Section):
     """tail: how much slower a request may be in any case."""
     harmless: Share = 0.01
     """rate: a rate below this is evidence for an early promotion."""
+    min_labels: Annotated[Whole, Field(ge=0)] = 0
+    """quality: labels of the challenger's answers that each step waits for."""
+
+    @model_validator(mode="after")
+    def _range(self) -> Analysed:
+        if self.low >= self.high:
+            hint = "say both ends, such as `{name: revenue, low: 0, high: 500}`"
+            said = f"low {self.low:g} is not below high {self.high:g}"
+            raise PydanticCustomError("rule", "{said}", {"said": said, "hint": hint})
+        return self
 
 
 class Rollout(Section):
@@ -102,13 +112,13 @@ class Rollout(Section):
     min_requests: Annotated[Whole, Field(ge=0)] | None = None
     """Least number of requests of a step that has no `min_requests` of its own."""
     rules: tuple[Analysed, ...] = ()
-    """What the analysis watches; errors, latency and scores where it is not said."""
+    """What the analysis watches: errors, latency, quality and scores where it is not said."""
     alpha: Annotated[Number, Field(gt=0, lt=0.5)] = 0.05
     """Chance of rolling back a challenger that is no worse, over the whole rollout."""
     interval: Duration = 0.5
     """Time between two looks."""
     on_inconclusive: Literal["hold", "rollback", "promote"] = "hold"
-    """What to do when the time of a step is over and the evidence says neither."""
+    """What to do when the longest duration is over and the evidence says neither: hold goes back."""
     max_duration: Duration = 86_400.0
     """Longest duration of a rollout."""
     probation: Duration = 600.0

@@ -52,6 +52,8 @@ class RuleKind(enum.StrEnum):
     """Share of slow requests, by a split e-process at the champion's quantile or at an SLO."""
     MEAN = "mean"
     """Mean of a bounded metric, by a betting e-process."""
+    QUALITY = "quality"
+    """How right the answers were, by a betting e-process, as their labels become known."""
     DISTRIBUTION = "distribution"
     """Distribution of predictions over frozen bins, by a categorical e-process."""
 
@@ -66,14 +68,16 @@ class Rule:
         max_ratio: RATE: tolerated ratio of challenger's to champion's rate.
         quantile, tolerance: TAIL: which quantile, and how much slower is tolerated (0.5 = 50 %).
         slo: TAIL: a fixed limit in seconds instead of the champion's quantile.
-        low, high: MEAN: the fixed range of the metric.
-        margin: MEAN: tolerated difference, in the metric's unit.
+        low, high: MEAN: the fixed range of the metric; values beyond count as its end.
+        margin: MEAN, QUALITY: tolerated difference, in the metric's unit.
         worse: MEAN: ``lower`` or ``higher`` is worse.
         share: of the error budget alpha, relative to the other rules.
         on_alarm: ``rollback`` or ``warn``.
         slack: TAIL: seconds that a request may be slower than the champion's quantile in any
             case; keeps fast models from being judged by noise of a few milliseconds.
         harmless: RATE: a rate of the challenger below this is evidence for an early promotion.
+        min_labels: QUALITY: labels of the challenger's answers that a step waits for before it
+            ends; with 0 it waits for none, and counts what comes.
     """
 
     name: str
@@ -90,6 +94,7 @@ class Rule:
     on_alarm: str = "rollback"
     slack: float = 0.005
     harmless: float = 0.01
+    min_labels: int = 0
 
 
 DEFAULT_STEPS = (
@@ -101,6 +106,7 @@ DEFAULT_STEPS = (
 DEFAULT_RULES = (
     Rule("errors", RuleKind.RATE, share=2.0),
     Rule("latency", RuleKind.TAIL),
+    Rule("quality", RuleKind.QUALITY, margin=0.02),
     Rule("scores", RuleKind.DISTRIBUTION, on_alarm="warn"),
 )
 
@@ -115,9 +121,9 @@ class Strategy:
         rules: what the analysis watches.
         alpha: chance of rolling back a challenger that is no worse, over the whole rollout.
         interval: seconds between two looks.
-        on_inconclusive: ``hold``, ``rollback`` or ``promote`` when a step's time is over and the
-            evidence says neither.
-        max_seconds: longest duration of a rollout; then `on_inconclusive` (hold means roll back).
+        on_inconclusive: ``hold``, ``rollback`` or ``promote`` when the longest duration is over and
+            the evidence says neither; hold means to go back then.
+        max_seconds: longest duration of a rollout.
         probation: seconds for which the previous champion stays warm after a promotion.
         sticky: key of the split, as `TrafficTable.sticky`.
         freeze: times when nothing moves forward: ``Fri 16:00-Mon 08:00`` (local time).
@@ -161,16 +167,20 @@ class Strategy:
 
     @classmethod
     def from_dict(cls, item: dict[str, Any]) -> Strategy:
-        """Read what `to_dict` wrote."""
-        return cls(
-            **{
-                **item,
-                "kind": StrategyKind(item["kind"]),
-                "steps": tuple(Step(**{**s, "kind": StepKind(s["kind"])}) for s in item["steps"]),
-                "rules": tuple(Rule(**{**r, "kind": RuleKind(r["kind"])}) for r in item["rules"]),
-                "freeze": tuple(item["freeze"]),
-            }
-        )
+        """Read what `to_dict` wrote, also another release's: what that did not say is as usual."""
+        item = known(cls, item)
+        item["kind"] = StrategyKind(item.get("kind", StrategyKind.CANARY))
+        for name, noun, kind in (("steps", Step, StepKind), ("rules", Rule, RuleKind)):
+            if name in item:
+                read = [{**known(noun, one), "kind": kind(one["kind"])} for one in item[name]]
+                item[name] = tuple(noun(**one) for one in read)
+        item["freeze"] = tuple(item.get("freeze", ()))
+        return cls(**item)
+
+
+def known(noun: Any, item: dict[str, Any]) -> dict[str, Any]:
+    """Return the entries of a record that this release knows: those of another may be there."""
+    return {name: value for name, value in item.items() if name in noun.__slots__}
 
 
 def _plain(noun: Step | Rule) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from penstock.gateway.counting import Book
 from penstock.gateway.exchange import Exchange
 from penstock.gateway.fleet import Fleet
 from penstock.gateway.split import SHADOW
+from penstock.gateway.tap import Tap
 
 MAX_COPIES = 32
 """Most copies in flight; while the shadow has so many, further requests are not copied."""
@@ -35,13 +36,20 @@ class _Copy:
 class Mirror:
     """Copies requests to the shadow; neither the client nor the champion notices.
 
+    Args:
+        fleet: where the shadow runs.
+        book: where to count.
+        tap: to the prediction log, where the shadow's answers stand beside the champion's; labels
+            that come later then speak of both. None for no log.
+
     Attributes:
         dropped: requests that were not copied because too many copies were in flight.
     """
 
-    def __init__(self, fleet: Fleet, book: Book) -> None:
+    def __init__(self, fleet: Fleet, book: Book, tap: Tap | None = None) -> None:
         self._fleet = fleet
         self._book = book
+        self._tap = tap
         self._flying = 0
         self._loop = asyncio.get_running_loop()
         self.dropped = 0
@@ -68,6 +76,8 @@ class Mirror:
             return
         tally = self._book.tally(copy.version, SHADOW)
         tally.add(copy.status, copy.seconds, copy.label)
+        if self._tap is not None:
+            self._tap.take(copy)
         if copy.status >= 400:
             return
         tally.compared += 1

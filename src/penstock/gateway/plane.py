@@ -45,10 +45,11 @@ class Plane:
         self.fleet = fleet
         self.max_body = options.max_body
         self.reading = 0
+        self.heads = Heads()
         self.book = Book(epoch)
         self.connections: set[Connection] = set()
         self.sticky = Sticky(None)
-        self.mirror = Mirror(fleet, self.book)
+        self.mirror = Mirror(fleet, self.book, tap)
         self.tap = tap
         self.desk = FeedbackDesk(self.book, tap)
         self.routes: dict[tuple[bytes, bytes], Route] = {

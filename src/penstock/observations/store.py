@@ -8,10 +8,11 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from penstock.observations import files
+from penstock.observations import files, metrics
 from penstock.observations.files import LABELS, LOG
 from penstock.observations.records import Feedback, Record
 
+_KINDS = (LOG, LABELS, metrics.METRICS)
 _KEYS = {LOG: ["request_id", "row", "time"], LABELS: ["request_id", "row", "label_time"]}
 
 
@@ -51,13 +52,15 @@ class Observations:
         return rows
 
     def append_feedback(self, items: Iterable[Feedback]) -> int:
-        """Write labels; return how many.
+        """Write labels, and business metrics beside them; return how many labels.
 
         Raises:
             OSError: the disk refused.
         """
         from penstock.observations.table import feedback_table
 
+        items = list(items)
+        metrics.append(self.directory, items)
         known = sorted((one for one in items if one.label is not None), key=lambda one: one.time)
         for part in files.by_hour(known):
             files.write(self.directory, LABELS, feedback_table(part), part[0].time, part[-1].time)
@@ -157,7 +160,7 @@ class Observations:
 
     def expire(self, before: float) -> int:
         """Delete traffic and labels whose hour ended before a time; return the files deleted."""
-        return sum(files.expire(self.directory, kind, before) for kind in (LOG, LABELS))
+        return sum(files.expire(self.directory, kind, before) for kind in _KINDS)
 
     def compact(self, before: float) -> int:
         """Merge the files of each hour that ended before a time; return the hours merged.
@@ -165,7 +168,7 @@ class Observations:
         It may be killed and repeated. A reader that lists the files meanwhile may for a moment see
         rows twice; `read` drops those.
         """
-        return sum(files.compact(self.directory, kind, before) for kind in (LOG, LABELS))
+        return sum(files.compact(self.directory, kind, before) for kind in _KINDS)
 
     def _labelled(self, table: Any, since: float) -> Any:
         import pyarrow as pa

@@ -8,7 +8,7 @@ from penstock.rollouts.advance import advance
 from penstock.rollouts.analysis import Analysis
 from penstock.rollouts.controller import Controller
 from penstock.rollouts.decide import decide
-from penstock.rollouts.interface import Clock, Registrar, Target
+from penstock.rollouts.interface import Clock, Registrar, Target, Truth
 from penstock.rollouts.state import Command, CommandKind, RolloutState
 from penstock.rollouts.targets.local import LocalTarget
 
@@ -22,6 +22,7 @@ __all__ = [
     "Registrar",
     "RolloutState",
     "Target",
+    "Truth",
     "advance",
     "decide",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from penstock.domain.rollout import Look, RolloutPhase
@@ -12,6 +12,7 @@ from penstock.rollouts.analysis import Analysis
 from penstock.rollouts.decide import Decision, decide, in_force
 from penstock.rollouts.state import Command, RolloutState
 from penstock.rollouts.strategy import stage_of
+from penstock.stats.twosample import Told
 
 _MOST_LOOKS = 240
 """Length of the timeline; when it is full, every second look of the older half is dropped."""
@@ -30,6 +31,7 @@ def advance(
     command: Command | None = None,
     now: float = 0.0,
     others: Sequence[Verdict] = (),
+    told: Mapping[str, Told] | None = None,
 ) -> Decision:
     """Take in what the target reports, then decide.
 
@@ -40,17 +42,23 @@ def advance(
         now: seconds since the epoch.
         others: verdicts of others who watch the challenger, such as a monitor of its quality on
             late labels; a blocking one that failed ends the rollout like one of the analysis.
+        told: what labels and metrics that came in later say, per rule.
     """
     phase = state.phase
-    state, verdicts = analyse(state, observed)
+    state, verdicts = analyse(state, observed, told)
     state, effects = decide(state, observed, (*verdicts, *others), command, now)
     if phase in _ANALYSED or phase is not state.phase:
         state = replace(state, looks=_more(state.looks, _look(state, now)))
     return state, effects
 
 
+def listens(state: RolloutState) -> bool:
+    """Return whether what becomes known of requests may speak for or against the challenger."""
+    return state.champion is not None and not state.is_rollback and state.phase in _ANALYSED
+
+
 def analyse(
-    state: RolloutState, observed: TargetStatus
+    state: RolloutState, observed: TargetStatus, told: Mapping[str, Told] | None = None
 ) -> tuple[RolloutState, tuple[Verdict, ...]]:
     """Return the state with what was counted since the last look, and the verdicts on it."""
     if state.champion is None or state.is_rollback or not observed.running:
@@ -62,7 +70,9 @@ def analyse(
     )
     real = state.weight > 0.0
     settled = state.warm >= state.strategy.settle_seconds
-    verdicts = analysis.look(observed.counters, stage=stage_of(state), real=real, settled=settled)
+    verdicts = analysis.look(
+        observed.counters, stage=stage_of(state), real=real, settled=settled, told=told
+    )
     fresh = analysis.fresh.real if real else analysis.fresh.requests
     counted = fresh if in_force(state, observed) else 0
     state = replace(

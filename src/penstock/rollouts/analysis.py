@@ -8,7 +8,7 @@ together. It needs nothing but counters of a champion and a challenger that serv
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from penstock.domain.rollout import Rule, RuleKind, Strategy
@@ -18,6 +18,7 @@ from penstock.rollouts.counting import Counting, Tally
 from penstock.rollouts.evidence import COPIES_SLACK, METHODS, RuleEvidence
 from penstock.rollouts.strategy import PROBATION_STAGES, analysed_steps
 from penstock.stats.sequential import e_value
+from penstock.stats.twosample import Told
 
 _PROBATION_SHARE = 0.25
 """Share of the mixture over stages that is kept for the probation."""
@@ -88,6 +89,7 @@ class Analysis:
         stage: int,
         real: bool,
         settled: bool = True,
+        told: Mapping[str, Told] | None = None,
     ) -> tuple[Verdict, ...]:
         """Take in what was counted since the last look; return a verdict per rule.
 
@@ -97,7 +99,10 @@ class Analysis:
                 that begins with its stage.
             real: whether the challenger answers real requests.
             settled: whether it has warmed up; before, it is not called slow.
+            told: per rule of a metric or of quality, what became known of it; rules that are not
+                named go by the counters.
         """
+        told = told or {}
         tallies = self._counting.take(counters)
         self.restarted = self._counting.restarted
         challenger = tallies.get(self._challenger, Tally())
@@ -109,12 +114,19 @@ class Analysis:
         self.compared += challenger.compared
         self.differed += challenger.differed
         for one in self.rules:
-            one.add(challenger, champion, stage=stage, real=real, settled=settled)
+            known = told.get(one.rule.name)
+            one.add(challenger, champion, stage=stage, real=real, settled=settled, told=known)
         return tuple(self._verdict(one) for one in self.rules)
 
     def bound(self, rule: Rule) -> float:
-        """Return the log e-value at which a rule accuses: its share of alpha."""
-        shares = math.fsum(one.share for one in self._strategy.rules)
+        """Return the log e-value at which a rule accuses: its share of alpha.
+
+        Rules that only warn take nothing from those that may roll back.
+        """
+        blocking = rule.on_alarm == "rollback"
+        shares = math.fsum(
+            one.share for one in self._strategy.rules if one.on_alarm == "rollback" or not blocking
+        )
         return math.log(shares / (self._strategy.alpha * rule.share))
 
     @property
@@ -137,7 +149,7 @@ class Analysis:
             value=e_value(log_e),
             threshold=e_value(bound),
             comparison="<",
-            n=int(one.events[1]),
+            n=int(one.events[one.worst][1]),
             method=METHODS[rule.kind],
             details=self._details(one, log_e, bound),
         )
@@ -162,6 +174,8 @@ class Analysis:
         if not self.requests or not self.control_requests:
             side = "challenger" if not self.requests else "champion"
             return Outcome.INCONCLUSIVE, f": no request of the {side} yet", None
+        if one.rule.kind in (RuleKind.MEAN, RuleKind.QUALITY) and not all(one.events[0][1::2]):
+            return Outcome.INCONCLUSIVE, _awaited(one), None
         ending = f": e-value {_number(e_value(log_e))} of {limit}"
         if one.log_fine >= self.bound_fine:
             against = _number(e_value(one.log_fine))
@@ -174,12 +188,12 @@ class Analysis:
         if one.fine_requests and max(one.fine) > 0:
             growth = max(one.fine) / one.fine_requests
             return _round_up(missing / growth)
-        if one.rule.kind is RuleKind.RATE and not one.events[0]:
+        if one.rule.kind is RuleKind.RATE and not one.events[0][0]:
             return _round_up((self.bound_fine + math.log(8.0)) / one.rule.harmless)
         return None
 
     def _details(self, one: RuleEvidence, log_e: float, bound: float) -> dict[str, Any]:
-        x_t, n_t, x_c, n_c = one.events
+        x_t, n_t, x_c, n_c = one.events[one.worst]
         return {
             "log_e": round(log_e, 4),
             "log_bound": round(bound, 4),
@@ -188,7 +202,7 @@ class Analysis:
             "log_bound_fine": round(self.bound_fine, 4),
             "challenger": [round(x_t, 6), round(n_t, 6)],
             "champion": [round(x_c, 6), round(n_c, 6)],
-            "limit_seconds": one.limit,
+            "limit_seconds": one.limits[one.worst],
         }
 
 
@@ -202,12 +216,16 @@ def _stage_weights(strategy: Strategy) -> tuple[float, ...]:
 
 def _counted(one: RuleEvidence) -> str:
     """Say what was counted: ``41 of 520 at the challenger, 3 of 9,800 at the champion``."""
-    x_t, n_t, x_c, n_c = one.events
+    x_t, n_t, x_c, n_c = one.events[one.worst]
     if one.rule.kind is RuleKind.DISTRIBUTION:
         return f"{n_t:,.0f} predictions of the challenger against {n_c:,.0f} of the champion"
-    if one.rule.kind is RuleKind.MEAN:
+    if one.rule.kind in (RuleKind.MEAN, RuleKind.QUALITY):
+        if not n_t or not n_c:
+            many = "labels" if one.rule.kind is RuleKind.QUALITY else "values"
+            return f"{n_t:,.0f} {many} of the challenger, {n_c:,.0f} of the champion"
         means = [f"{s / n:.4g} over {n:,.0f}" if n else "none" for s, n in ((x_t, n_t), (x_c, n_c))]
-        return f"mean {means[0]} at the challenger, {means[1]} at the champion"
+        what = "labels: right" if one.rule.kind is RuleKind.QUALITY else "mean"
+        return f"{what} {means[0]} at the challenger, {means[1]} at the champion"
     challenger, champion = f"{x_t:,.0f} of {n_t:,.0f}", f"{x_c:,.0f} of {n_c:,.0f}"
     if one.rule.kind is RuleKind.TAIL:
         over = _limit(one)
@@ -215,11 +233,17 @@ def _counted(one: RuleEvidence) -> str:
     return f"{challenger} at the challenger, {champion} at the champion"
 
 
+def _awaited(one: RuleEvidence) -> str:
+    what = "labels are" if one.rule.kind is RuleKind.QUALITY else "values are"
+    return f"; {what} awaited at /feedback"
+
+
 def _limit(one: RuleEvidence) -> str:
-    if one.limit is None:
+    limit = one.limits[one.worst]
+    if limit is None:
         return "(no limit yet)"
-    own, copies = _seconds(one.limit), _seconds(one.limit * COPIES_SLACK)
-    if one.copies >= one.events[1]:
+    own, copies = _seconds(limit), _seconds(limit * COPIES_SLACK)
+    if one.copies >= one.events[one.worst][1]:
         return f"over {copies}"
     return f"over {own}" + (f" (copies {copies})" if one.copies else "")
 

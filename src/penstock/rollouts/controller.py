@@ -9,18 +9,18 @@ the next step. One lock and one fence make two controllers as safe as one.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from penstock.domain.event import Event
 from penstock.domain.rollout import RolloutPhase, Strategy
-from penstock.domain.traffic import TrafficTable
+from penstock.domain.traffic import TargetStatus, TrafficTable
 from penstock.domain.verdict import Verdict
 from penstock.domain.version import Bundle
 from penstock.errors import PenstockError, StateError, UnavailableError
 from penstock.journal import Journal
-from penstock.rollouts.advance import advance
-from penstock.rollouts.interface import Clock, Registrar, Target
+from penstock.rollouts.advance import advance, listens
+from penstock.rollouts.interface import Clock, Registrar, Target, Truth
 from penstock.rollouts.lock import Lock
 from penstock.rollouts.moves import registered
 from penstock.rollouts.records import Records
@@ -34,6 +34,7 @@ from penstock.rollouts.state import (
     StartTarget,
 )
 from penstock.rollouts.strategy import parse_window
+from penstock.stats.twosample import Told
 
 _PATIENCE = 30.0
 """Seconds that a return may take beyond the start of a version."""
@@ -61,6 +62,7 @@ class Controller:
         clock: time; the machine's own by default.
         environment: name of what the target serves; one rollout at a time moves it.
         replicas: worker processes per version.
+        truth: labels and metrics that become known later; None for none.
     """
 
     def __init__(
@@ -72,7 +74,9 @@ class Controller:
         *,
         environment: str = "production",
         replicas: int = 1,
+        truth: Truth | None = None,
     ) -> None:
+        self._truth = truth
         self._records = Records(journal, environment)
         self._target = target
         self._registrar = registrar
@@ -281,10 +285,23 @@ class Controller:
                 return state
             observed = self._target.observe()
             now = self._clock.time()
-            state, effects = advance(state, observed, command, now, verdicts)
-            state = replace(state, trouble="")
+            state, told, trouble = self._hear(state, observed, now)
+            state, effects = advance(state, observed, command, now, verdicts, told)
+            state = replace(state, trouble=trouble)
             state, generation = self._records.write(state, effects, generation)
             return self._act(state, effects, generation)
+
+    def _hear(
+        self, state: RolloutState, observed: TargetStatus, now: float
+    ) -> tuple[RolloutState, Mapping[str, Told] | None, str]:
+        """Ask what became known of earlier requests; return it, and why that failed."""
+        if self._truth is None or not observed.running or not listens(state):
+            return state, None, ""
+        try:
+            mark, told = self._truth.fresh(state, now)
+        except UnavailableError as error:
+            return state, None, error.message
+        return replace(state, told=mark), told, ""
 
     def _act(self, state: RolloutState, effects: Sequence[Effect], generation: int) -> RolloutState:
         try:

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from penstock.domain.event import EventType
-from penstock.domain.rollout import RolloutPhase, Step, StepKind, StrategyKind
+from penstock.domain.rollout import RolloutPhase, RuleKind, Step, StepKind, StrategyKind
 from penstock.domain.traffic import TargetStatus
 from penstock.domain.verdict import Outcome, Verdict
 from penstock.rollouts.analysis import worst_alarm
@@ -197,6 +197,10 @@ def _step(
     if missing <= 0 and left <= 0 and _comparable(state):
         if _undecided(state, verdicts):
             return _wait_for_metric(state, place, verdicts)
+        labels = _missing_labels(state, verdicts)
+        if labels > 0:
+            words = f"{place}: needs labels of about {labels:,} more of its answers"
+            return hold(replace(state, words=words, needs=labels), words)
         return enter(state, state.step + 1, f"{place}: {_passed_words(state)}")
     return _wait(state, step, missing, left)
 
@@ -226,7 +230,18 @@ def _wait_for_metric(state: RolloutState, place: str, verdicts: Sequence[Verdict
 
 
 def _metrics(state: RolloutState) -> set[str]:
-    return {rule.name for rule in state.strategy.rules if rule.kind.value == "mean"}
+    return {rule.name for rule in state.strategy.rules if rule.kind is RuleKind.MEAN}
+
+
+def _labels(verdict: Verdict) -> int:
+    return (verdict.evidence[0].n or 0) if verdict.evidence else 0
+
+
+def _missing_labels(state: RolloutState, verdicts: Sequence[Verdict]) -> int:
+    """Return for how many more labels the strategy wants to wait."""
+    known = {one.name: _labels(one) for one in verdicts}
+    wanted = (one for one in state.strategy.rules if one.kind is RuleKind.QUALITY)
+    return max((one.min_labels - known.get(one.name, 0) for one in wanted), default=0)
 
 
 def _is_open(verdict: Verdict) -> bool:
@@ -245,11 +260,20 @@ def _undecided(state: RolloutState, verdicts: Sequence[Verdict]) -> bool:
 
 
 def _early(state: RolloutState, verdicts: Sequence[Verdict]) -> bool:
-    """Return whether every rule acquits the challenger, on real traffic and for long enough."""
+    """Return whether every rule acquits the challenger, on real traffic and for long enough.
+
+    Where no label has come in, quality is not known, and is not waited for unless the strategy
+    says how many labels it wants.
+    """
     strategy = state.strategy
     if not strategy.early or state.weight <= 0 or state.real < strategy.early_seconds:
         return False
-    blocking = [one for one in verdicts if one.blocking]
+    if _missing_labels(state, verdicts) > 0:
+        return False
+    unknown = {one.name for one in strategy.rules if one.kind is RuleKind.QUALITY}
+    blocking = [
+        one for one in verdicts if one.blocking and (one.name not in unknown or _labels(one))
+    ]
     return bool(blocking) and all(one.outcome is Outcome.PASSED for one in blocking)
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from penstock.domain.traffic import TargetStatus, TrafficTable
+from penstock.rollouts.state import RolloutState
+from penstock.stats.twosample import Told
 
 
 class Target(Protocol):
@@ -52,6 +55,22 @@ class Registrar(Protocol):
 
         Raises:
             UnavailableError: the registry cannot be reached; the rollout tries again.
+        """
+
+
+class Truth(Protocol):
+    """Knows what becomes known later of requests: labels, business metrics."""
+
+    def fresh(self, state: RolloutState, now: float) -> tuple[float, Mapping[str, Told]]:
+        """Return what became known since `state.told`, each thing once.
+
+        Args:
+            state: of the rollout that asks.
+            now: seconds since the epoch.
+
+        Returns:
+            The next `state.told`, and the sums per rule. It is asked with the same `state.told`
+            again when the process dies before the answer is written down.
         """
 
 

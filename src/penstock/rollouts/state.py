@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from penstock.domain.event import EventType
-from penstock.domain.rollout import Look, RolloutPhase, Strategy
+from penstock.domain.rollout import Look, RolloutPhase, Strategy, known
 from penstock.domain.traffic import TrafficTable
-from penstock.domain.verdict import Verdict
+from penstock.domain.verdict import Evidence, Verdict
 from penstock.domain.version import Bundle
+
+FORMAT = 2
+"""Of the record. A release reads older ones, and newer ones as far as it knows their entries."""
 
 
 class CommandKind(enum.StrEnum):
@@ -98,6 +101,8 @@ class RolloutState:
         requests, errors: of the challenger since the start.
         control_requests: of the champion since the start.
         compared, differed: copies whose answer was compared with the champion's; those unequal.
+        told: up to when labels and metrics that came in later are counted, in seconds since the
+            epoch.
         touched: whether alias and tag may have been moved to the challenger.
         said: whether it has been said that the present step is held for want of evidence.
         pending: the phase that ``ROLLING_BACK`` to the champion ends in, "" outside of it.
@@ -137,6 +142,7 @@ class RolloutState:
     control_requests: int = 0
     compared: int = 0
     differed: int = 0
+    told: float = 0.0
     touched: bool = False
     said: bool = False
     pending: str = ""
@@ -158,6 +164,7 @@ class RolloutState:
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""
         item = {name: getattr(self, name) for name in self.__slots__}
+        item["format"] = FORMAT
         item["strategy"] = self.strategy.to_dict()
         item["champion"] = self.champion.to_dict() if self.champion else None
         item["challenger"] = self.challenger.to_dict()
@@ -168,16 +175,25 @@ class RolloutState:
 
     @classmethod
     def from_dict(cls, item: dict[str, Any]) -> RolloutState:
-        """Read what `to_dict` wrote, also another release's: what it does not know it leaves."""
-        champion = item["champion"]
+        """Read what `to_dict` wrote, also another release's.
+
+        What that release did not write is as at the beginning of a rollout, and what only it knows
+        is left out.
+        """
+        champion = item.get("champion")
         return cls(
             **{
-                **{name: value for name, value in item.items() if name in cls.__slots__},
+                **known(cls, item),
                 "strategy": Strategy.from_dict(item["strategy"]),
-                "champion": Bundle.from_dict(champion) if champion else None,
-                "challenger": Bundle.from_dict(item["challenger"]),
+                "champion": Bundle.from_dict(known(Bundle, champion)) if champion else None,
+                "challenger": Bundle.from_dict(known(Bundle, item["challenger"])),
                 "phase": RolloutPhase(item["phase"]),
-                "verdicts": tuple(Verdict.from_dict(one) for one in item["verdicts"]),
-                "looks": tuple(Look(**one) for one in item["looks"]),
+                "verdicts": tuple(_verdict(one) for one in item.get("verdicts", ())),
+                "looks": tuple(Look(**known(Look, one)) for one in item.get("looks", ())),
             }
         )
+
+
+def _verdict(item: dict[str, Any]) -> Verdict:
+    evidence = [known(Evidence, one) for one in item.get("evidence", ())]
+    return Verdict.from_dict({**known(Verdict, item), "evidence": evidence})

@@ -149,13 +149,17 @@ def test_a_mean_that_was_not_measured_says_nothing():
     analysis = begun(Strategy(rules=(Rule("basket", RuleKind.MEAN),)))
     verdict = look(analysis, counters("1", 2_000), counters("2", 2_000))["basket"]
     assert verdict.outcome is Outcome.INCONCLUSIVE
-    assert "mean none at the challenger" in verdict.words
+    assert "0 values of the challenger, 0 of the champion; values are awaited" in verdict.words
 
 
 def test_shares_of_alpha_add_up():
     analysis = begun()
-    total = math.fsum(math.exp(-analysis.bound(rule)) for rule in DEFAULT_RULES)
+    blocking = [rule for rule in DEFAULT_RULES if rule.on_alarm == "rollback"]
+    total = math.fsum(math.exp(-analysis.bound(rule)) for rule in blocking)
     assert total == pytest.approx(Strategy().alpha)
+    # A rule that only warns has a share as well, and takes nothing from the others.
+    (warns,) = (rule for rule in DEFAULT_RULES if rule not in blocking)
+    assert math.exp(-analysis.bound(warns)) < Strategy().alpha
 
 
 def test_a_later_stage_is_not_diluted_by_an_earlier_one():
