@@ -35,7 +35,10 @@ _BOUNDS = {
     "less_than_equal": "at most {le:g}",
 }
 _PATTERNS = {
-    "name": ("a name of letters, digits, `-` and `_`", "such as `flight-delay`"),
+    "name": (
+        "a name of two or more letters and digits, with `-` and `_` between them",
+        "such as `flight-delay`",
+    ),
     "adaptivity": (
         "an adaptivity",
         "write none, firstChange, full or passes(N), such as passes(5)",
