@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from penstock.artifacts.faults import missing
 from penstock.artifacts.remote import ObjectStore
@@ -48,32 +49,47 @@ class DvcRemote:
         return len(artifacts)
 
     def _run(self, verb: str, store: ObjectStore) -> None:
-        """Run `dvc`."""
-        import shutil
-        import subprocess
+        run_dvc([verb, "--remote", self.name], store.root, f"the remote {self.name!r}", self._kind)
 
-        program = shutil.which("dvc") or shutil.which("dvc", path=os.path.dirname(sys.executable))
-        if program is None:
-            raise UnavailableError(
-                f"the remote {self.name!r} is of the kind {self._kind}, which needs `dvc`",
-                code="artifacts.dvc-missing",
-                hint="install it: pip install "
-                + repr(f"dvc[{_EXTRAS.get(self._kind, self._kind)}]"),
-            )
-        done = subprocess.run(
-            [program, verb, "--remote", self.name],
-            cwd=store.root,
-            env={**os.environ, "DVC_NO_ANALYTICS": "1"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            check=False,
+
+def run_dvc(arguments: Sequence[str], root: Path, what: str, kind: str = "") -> None:
+    """Run the user's `dvc`.
+
+    Args:
+        arguments: of the command.
+        root: of the project.
+        what: needs it, for messages.
+        kind: of storage, where the command needs an extra for it.
+
+    Raises:
+        UnavailableError: ``artifacts.dvc-missing``, ``artifacts.remote-failed``.
+    """
+    import shutil
+    import subprocess
+
+    program = shutil.which("dvc") or shutil.which("dvc", path=os.path.dirname(sys.executable))
+    if program is None:
+        extra = f"[{_EXTRAS.get(kind, kind)}]" if kind else ""
+        of_kind = f" is of the kind {kind}, which" if kind else ""
+        raise UnavailableError(
+            f"{what}{of_kind} needs `dvc`",
+            code="artifacts.dvc-missing",
+            hint=f"install it: pip install {'dvc' + extra!r}",
         )
-        if done.returncode:
-            lines = done.stdout.decode(errors="replace").strip().splitlines()
-            raise UnavailableError(
-                f"`dvc {verb}` failed with exit code {done.returncode}",
-                code="artifacts.remote-failed",
-                hint=f"run `dvc {verb} --remote {self.name}` to see why",
-                log_tail=lines[-20:],
-            )
+    done = subprocess.run(
+        [program, *arguments],
+        cwd=root,
+        env={**os.environ, "DVC_NO_ANALYTICS": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
+    if done.returncode:
+        lines = done.stdout.decode(errors="replace").strip().splitlines()
+        raise UnavailableError(
+            f"`dvc {arguments[0]}` failed with exit code {done.returncode}",
+            code="artifacts.remote-failed",
+            hint=f"run `dvc {' '.join(arguments)}` to see why",
+            log_tail=lines[-20:],
+        )

@@ -24,6 +24,7 @@ from pathlib import Path
 from penstock.artifacts.faults import NO_ROOM, changed, corrupt, missing
 from penstock.artifacts.hashing import digest_file, digest_files
 from penstock.artifacts.index import HashIndex
+from penstock.artifacts.legacy import text_digest
 from penstock.artifacts.links import UMASK, discard, reflink, sweep
 from penstock.artifacts.stamps import Stamp
 
@@ -40,11 +41,15 @@ class Objects:
         index: remembers which objects were verified.
         aside: where corrupt objects are put.
         shared: whether directories are writable for the group.
+        old: whether these are the objects of DVC 2, which are read only.
     """
 
-    def __init__(self, cache_dir: Path, index: HashIndex, aside: Path, *, shared: bool) -> None:
+    def __init__(
+        self, cache_dir: Path, index: HashIndex, aside: Path, *, shared: bool, old: bool = False
+    ) -> None:
         self.cache_dir = cache_dir
-        self._root = f"{cache_dir}/files/md5"
+        self._old = old
+        self._root = os.fspath(cache_dir) if old else f"{cache_dir}/files/md5"
         # Not of two letters, so DVC takes nothing in it for an object.
         self._parts = f"{cache_dir}/penstock-tmp"
         self._index = index
@@ -84,13 +89,17 @@ class Objects:
         sizes = [stamp.size for _, stamp in doubtful]
         digests = digest_files([self.path(md5) for md5, _ in doubtful], sizes)
         for (md5, stamp), digest in zip(doubtful, digests, strict=True):
-            if digest != md5.removesuffix(".dir"):
+            if digest != md5.removesuffix(".dir") and not self._converted(md5):
                 self.set_aside(md5)
                 damaged.append(md5)
             elif stamp.settled(now):
                 good.append((md5, stamp))
         self._index.put_objects(good)
         return damaged
+
+    def _converted(self, md5: str) -> bool:
+        """Whether an object is one of DVC 2 whose line ends count as converted."""
+        return self._old and text_digest(self.path(md5)) == md5
 
     def outline(self) -> bytes | None:
         """Return a digest of the cache's directories, which changes when an object comes or goes.

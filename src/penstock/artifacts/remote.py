@@ -23,6 +23,11 @@ class ObjectStore(Protocol):
         """The objects of the cache."""
         ...
 
+    @property
+    def old(self) -> Objects:
+        """The objects of DVC 2."""
+        ...
+
     def missing(self, artifact: Artifact) -> list[str]:
         """Return the objects of an artifact that are not in the cache."""
         ...

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -13,8 +14,9 @@ from penstock.artifacts.dvcconfig import DvcConfig
 from penstock.artifacts.faults import changed, corrupt, missing, refusals, unsaved
 from penstock.artifacts.hashing import LARGE
 from penstock.artifacts.index import HashIndex
+from penstock.artifacts.legacy import ALGORITHM, text_digest
 from penstock.artifacts.links import Linker
-from penstock.artifacts.listing import listing_bytes, parse_listing
+from penstock.artifacts.listing import listing_bytes, listing_digest, parse_listing
 from penstock.artifacts.objects import Objects
 from penstock.artifacts.remote import Remote
 from penstock.artifacts.runcache import RunCache
@@ -45,11 +47,7 @@ class Store:
             shared=config.shared,
         )
         self._digests = Digests(config.root, index)
-        self._workspace = Workspace(
-            Linker(config.cache_types, config.root / ".penstock" / "tmp"),
-            self.objects,
-            shared=config.shared,
-        )
+        self._workspace = self._workspace_of(self.objects)
         self._run_cache = RunCache(config.cache_dir / "runs")
 
     @classmethod
@@ -70,6 +68,18 @@ class Store:
         if cache_dir is not None:
             config = config.with_cache(cache_dir)
         return cls(config, index or HashIndex.open(config.root))
+
+    def _workspace_of(self, objects: Objects) -> Workspace:
+        linker = Linker(self.config.cache_types, self.config.root / ".penstock" / "tmp")
+        return Workspace(linker, objects, shared=self.config.shared)
+
+    @cached_property
+    def old(self) -> Objects:
+        """The objects of DVC 2."""
+        aside = self.config.root / ".penstock" / "corrupt"
+        return Objects(
+            self.config.cache_dir, self.index, aside, shared=self.config.shared, old=True
+        )
 
     def flush(self) -> None:
         """Wait until everything that was saved is on the disk and outlasts a power cut.
@@ -132,7 +142,7 @@ class Store:
         """
         path = Path(os.path.abspath(path))
         files = self._listing(artifact)
-        absent, damaged = self.objects.check(set(files.values()))
+        absent, damaged = self.objects_of(artifact).check(set(files.values()))
         if damaged:
             raise corrupt(damaged, artifact.path)
         if absent:
@@ -141,6 +151,9 @@ class Store:
         if present is not None and not force:
             self._refuse_loss(path, present, files)
         with refusals(os.fspath(path)):
+            if artifact.algorithm == ALGORITHM:
+                self._workspace_of(self.old).make(path, artifact, files, present)
+                return
             if self._workspace.make(path, artifact, files, present):
                 self._digests.remember(path, files)
             self.objects.remember()
@@ -154,7 +167,8 @@ class Store:
                 came or went since; 2 ms instead of 1 s for 100,000 files. What was damaged in
                 place meanwhile is then found by `missing` and `checkout`.
         """
-        if not quick or (artifact.nfiles or 0) < _LARGE_DIRECTORY:
+        few = (artifact.nfiles or 0) < _LARGE_DIRECTORY
+        if not quick or few or artifact.algorithm == ALGORITHM:
             return not self.missing(artifact)
         outline = self.objects.outline()
         if outline is not None and self.index.is_complete(artifact.md5, outline):
@@ -174,8 +188,39 @@ class Store:
             files = self._listing(artifact)
         except StateError:
             return [artifact.md5]
-        absent, damaged = self.objects.check(set(files.values()))
+        absent, damaged = self.objects_of(artifact).check(set(files.values()))
         return [*absent, *damaged]
+
+    def objects_of(self, artifact: Artifact) -> Objects:
+        """Return the objects that an artifact is among: those of DVC 2, or the others."""
+        return self.old if artifact.algorithm == ALGORITHM else self.objects
+
+    def as_recorded(self, path: Path, present: Artifact, recorded: Artifact) -> Artifact:
+        """Return what stands at a path in the terms in which it was recorded.
+
+        Args:
+            path: where it stands.
+            present: as of `hash`.
+            recorded: what it should be, by the digest of DVC 2.
+
+        Returns:
+            `recorded` when its content is that, else `present`.
+        """
+        if present.md5 == recorded.md5 or self._old_digest(path, present) == recorded.md5:
+            return recorded
+        return present
+
+    def _old_digest(self, path: Path, present: Artifact) -> str:
+        """Return the digest of a path as DVC 2 took it; "" when it changes meanwhile."""
+        try:
+            if not present.is_dir:
+                return text_digest(os.fspath(path))
+            found = self._digests.present(path)
+            names = found.files if found is not None else {}
+            files = {name: text_digest(f"{path}/{name}") for name in names}
+        except OSError:
+            return ""
+        return listing_digest(listing_bytes(files))
 
     def run_cache_get(self, key: str) -> list[tuple[str, str]]:
         """Return (value, text) of all executions remembered under a key, newest first."""
@@ -201,7 +246,8 @@ class Store:
         """Return md5 by relative path; of a file, {"": md5}."""
         if not artifact.is_dir:
             return {"": artifact.md5}
-        return parse_listing(self.objects.read(artifact.md5), artifact.md5)
+        content = self.objects_of(artifact).read(artifact.md5)
+        return parse_listing(content, artifact.md5)
 
     def _files_of(self, path: Path, artifact: Artifact) -> dict[str, str]:
         """Return md5 by relative path of what stands at a path, which must be the artifact."""

@@ -13,9 +13,12 @@ class Artifact:
     Attributes:
         path: where it stands, as written by the user (posix, relative to the stage's wdir).
         md5: hex digest of the bytes; of a directory, of its listing, with the suffix ``.dir``.
-        size: bytes; of a directory, the sum over its files.
+        size: bytes; of a directory, the sum over its files; -1 where the storage does not say.
         nfiles: number of files, for a directory only.
         isexec: whether the owner may execute it, for a file only.
+        algorithm: what `md5` really is. ``md5`` almost always; ``etag`` or ``checksum``, as the
+            storage says it, for a file outside the project that is named by a URL;
+            ``md5-dos2unix`` for what DVC 2 recorded, with line ends converted.
     """
 
     path: str
@@ -23,6 +26,7 @@ class Artifact:
     size: int
     nfiles: int | None = None
     isexec: bool = False
+    algorithm: str = "md5"
 
     @property
     def is_dir(self) -> bool:
@@ -36,6 +40,8 @@ class Artifact:
             item["nfiles"] = self.nfiles
         if self.isexec:
             item["isexec"] = True
+        if self.algorithm != "md5":
+            item["algorithm"] = self.algorithm
         return item
 
     @classmethod
@@ -47,4 +53,5 @@ class Artifact:
             size=item["size"],
             nfiles=item.get("nfiles"),
             isexec=item.get("isexec", False),
+            algorithm=item.get("algorithm", "md5"),
         )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from penstock.domain.artifact import Artifact
-from penstock.domain.pipeline import Stage
+from penstock.domain.pipeline import Dependency, Stage
 from penstock.pipeline import entry as entries
 
 
@@ -87,6 +87,8 @@ def decide(facts: Facts, *, force: bool = False) -> Decision:
 
 def _data(facts: Facts) -> Decision:
     missing, changed = [], []
+    if reasons := tuple(f"{dep.path} changed" for dep in moved(facts)):
+        return Decision(Action.RESTORE, reasons, inputs_changed=True)
     for out in facts.stage.outs:
         present = facts.outs.get(out.path)
         if present is None:
@@ -95,9 +97,18 @@ def _data(facts: Facts) -> Decision:
             changed.append(f"{out.path} changed")
     if missing:
         return Decision(Action.RESTORE, tuple(missing))
-    if changed and not facts.stage.frozen:
+    if changed:
         return Decision(Action.RECORD, tuple(changed), inputs_changed=True)
     return Decision(Action.UNCHANGED)
+
+
+def moved(facts: Facts) -> Iterator[Dependency]:
+    """Yield the source of an import that is not frozen, where it is no longer what was imported."""
+    known = (facts.stage.outs[0].artifact or {}).get("source") if facts.stage.outs else None
+    for dep in facts.stage.deps:
+        present = facts.deps.get(dep.path)
+        if present is not None and known is not None and present.md5 != known:
+            yield dep
 
 
 def _inputs(facts: Facts) -> Iterator[str]:

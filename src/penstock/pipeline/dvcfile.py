@@ -7,17 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from penstock.config import source
-from penstock.domain.artifact import Artifact
-from penstock.domain.pipeline import Dependency, Output, Stage
+from penstock.domain.pipeline import Dependency, Output, Place, Stage
 from penstock.errors import ConfigError
+from penstock.pipeline import entry as entries
+from penstock.pipeline.addresses import is_url
 from penstock.pipeline.dvcyaml import clean, join
 
 
 def read(path: Path, file: str) -> Stage:
     """Read a ``.dvc`` file.
 
-    A single-stage file of old (with ``cmd``) becomes a stage like any other; an import keeps its
-    outputs alone, since only DVC can fetch it anew.
+    A single-stage file of old (with ``cmd``) becomes a stage like any other. An import has a
+    dependency only while it is not frozen, and comes from a place that can be looked at.
 
     Raises:
         ConfigError: it is not one, with the place.
@@ -48,10 +49,11 @@ def read(path: Path, file: str) -> Stage:
                 persist=item.get("persist", False) is True,
                 push=item.get("push", True) is not False,
                 remote=item.get("remote"),
-                artifact=recorded(item),
+                artifact=recorded(item, data.get("deps")),
             )
         )
     cmd = data.get("cmd")
+    frozen = data.get("frozen") is True or data.get("locked") is True
     span = document.span(())
     return Stage(
         address=file,
@@ -60,9 +62,9 @@ def read(path: Path, file: str) -> Stage:
         wdir=wdir or ".",
         cmd=cmd if isinstance(cmd, str | list) else None,
         place=(span.file, span.line, span.column),
-        deps=tuple(_deps(document, data, wdir)) if cmd else (),
+        deps=tuple(_deps(document, data, wdir)) if cmd or not frozen else (),
         outs=tuple(made),
-        frozen=data.get("frozen") is True,
+        frozen=frozen,
         always_changed=data.get("always_changed") is True,
     )
 
@@ -70,26 +72,33 @@ def read(path: Path, file: str) -> Stage:
 def _deps(document: source.Document, data: dict[Any, Any], wdir: str) -> list[Dependency]:
     found = []
     for index, item in enumerate(data.get("deps") or ()):
-        if isinstance(item, dict) and isinstance(item.get("path"), str):
+        if isinstance(item, dict) and isinstance(item.get("path"), str) and "repo" not in item:
             span = document.span(("deps", index))
             place = (span.file, span.line, span.column)
-            found.append(Dependency(clean(item["path"]), join(wdir, item["path"]), place))
+            found.append(origin(item["path"], wdir, place))
     return found
 
 
-def recorded(item: dict[Any, Any]) -> dict[str, Any] | None:
-    """Return an entry of dvc.lock or of a ``.dvc`` file as an artifact's plain values.
+def origin(path: str, wdir: str, place: Place) -> Dependency:
+    """Return a dependency of a ``.dvc`` file."""
+    if is_url(path):
+        return Dependency(path, path.rstrip("/"), place)
+    return Dependency(clean(path), join(wdir, path), place)
 
-    None when it has no digest, or one of DVC 2, whose cache is another.
+
+def recorded(item: dict[Any, Any], deps: Any = None) -> dict[str, Any] | None:
+    """Return an entry of a ``.dvc`` file as an artifact's plain values; None without a digest.
+
+    With them go the files that it lists (``files``), and the state that the source of an import
+    had (``source``).
     """
-    md5 = item.get("md5")
-    if not isinstance(md5, str) or item.get("hash") != "md5":
+    artifact = entries.recorded(item)
+    if artifact is None:
         return None
-    size, nfiles = item.get("size"), item.get("nfiles")
-    return Artifact(
-        str(item.get("path", "")),
-        md5,
-        size if isinstance(size, int) else 0,
-        nfiles if isinstance(nfiles, int) else None,
-        isexec=item.get("isexec") is True,
-    ).to_dict()
+    found = artifact.to_dict()
+    if (files := entries.listed(item)) is not None:
+        found["files"] = files
+    if isinstance(deps, list) and len(deps) == 1 and isinstance(deps[0], dict):
+        state = entries.recorded(deps[0])
+        found["source"] = state.md5 if state else None
+    return found

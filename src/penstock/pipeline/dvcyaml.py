@@ -10,6 +10,7 @@ from penstock.config.source import Document
 from penstock.domain.pipeline import Dependency, Output, ParamsFile, Place, Stage
 from penstock.errors import ConfigError, Problem, Span
 from penstock.pipeline import parameters, resources
+from penstock.pipeline.addresses import is_url
 from penstock.pipeline.schema import Checker
 from penstock.pipeline.template import Context, TemplateError, as_text, resolve
 
@@ -250,13 +251,13 @@ class DvcYaml:
     def _deps(self, items: Any, wdir: str, at: Path) -> Iterator[Dependency]:
         for index, item in enumerate(items):
             path = as_text(item)
-            if "://" in path:
-                self._checker.problem(
-                    (*at, index),
-                    "external",
-                    f"the dependency {path} is not a local path",
-                    "fetch it in a stage of its own, or track it with `dvc import-url`",
-                )
+            if is_url(path):
+                if self._reached(path, "dependency", (*at, index)):
+                    yield Dependency(path, path.rstrip("/"), self._place((*at, index)))
+                continue
+            if _is_dvc_file(path):
+                message = f"{path} is a file of DVC, which cannot be a dependency"
+                self._checker.problem((*at, index), "dvc-file", message)
                 continue
             yield Dependency(clean(path), join(wdir, path), self._place((*at, index)))
 
@@ -285,13 +286,15 @@ class DvcYaml:
                 where = (*at, section, index)
                 flags = flags if isinstance(flags, dict) else {}
                 path = as_text(path)
-                if "://" in path:
-                    message = f"the output {path} is not a local path"
-                    self._checker.problem(where, "external", message)
+                if _is_dvc_file(path):
+                    message = f"{path} is a file of DVC, which cannot be an output"
+                    self._checker.problem(where, "dvc-file", message)
+                    continue
+                if is_url(path) and not self._may_write(path, flags, where):
                     continue
                 yield Output(
-                    clean(path),
-                    join(wdir, path),
+                    path if is_url(path) else clean(path),
+                    path.rstrip("/") if is_url(path) else join(wdir, path),
                     self._place(where),
                     kind,
                     cache=flags.get("cache", True),
@@ -299,6 +302,34 @@ class DvcYaml:
                     push=flags.get("push", True),
                     remote=flags.get("remote"),
                 )
+
+    def _reached(self, path: str, what: str, at: Path) -> bool:
+        from penstock.artifacts.external import is_reached
+
+        if is_reached(path):
+            return True
+        message = f"the {what} {path} is at an address of a kind that is not understood"
+        hint = "http, https, s3, gs, azure, ssh and remote:// are; else track it with `dvc import`"
+        self._checker.problem(at, "external", message, hint)
+        return False
+
+    def _may_write(self, path: str, flags: dict[str, Any], at: Path) -> bool:
+        if not self._reached(path, "output", at):
+            return False
+        if path.startswith(("http://", "https://")):
+            message = f"the output {path} is on a web server, where nothing can be removed"
+            self._checker.problem(at, "external", message, "write it elsewhere")
+            return False
+        if flags.get("cache", True):
+            message = f"the output {path} lies outside the project, where the cache cannot keep it"
+            hint = "say `cache: false`, as DVC 3 wants it, or write it within the project"
+            self._checker.problem(at, "external", message, hint)
+            return False
+        return True
+
+
+def _is_dvc_file(path: str) -> bool:
+    return path.endswith(".dvc") or posixpath.basename(path) == "dvc.yaml"
 
 
 def clean(path: str) -> str:

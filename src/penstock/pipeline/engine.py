@@ -14,7 +14,7 @@ from penstock.domain.revision import Revision
 from penstock.domain.run import Run, RunOutcome, StageOutcome, StageRun
 from penstock.errors import PenstockError
 from penstock.journal import Journal
-from penstock.pipeline import history, interrupts, machine, schedule, sparse, work
+from penstock.pipeline import history, imports, interrupts, machine, schedule, sparse, work
 from penstock.pipeline.decide import Action, Decision, Facts, decide
 from penstock.pipeline.failure import words
 from penstock.pipeline.gitignore import Ignores
@@ -287,7 +287,7 @@ class Engine:
         if done.entry is not None:
             self._locks.record(stage.lock, stage.name, done.entry)
         if done.action is Action.RECORD and done.error is None:
-            work.record_data(self._shop.root, stage, done)
+            imports.record(self._shop.root, stage, done.outs, done.deps)
         if changed and (done.error is None or done.entry is not None):
             self._moved.add(stage.address)
             self._ignores.add(out.full for out in stage.outs if out.cache)

@@ -7,10 +7,14 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from penstock.artifacts.legacy import ALGORITHM as OLD
+from penstock.artifacts.listing import listing_bytes, listing_digest
 from penstock.domain.artifact import Artifact
 from penstock.domain.pipeline import Stage
+from penstock.pipeline.addresses import is_outside, is_url
 from penstock.pipeline.parameters import DEFAULT
 
+_DIGESTS = ("md5", "etag", "checksum")
 _NOT_HASHED = frozenset(("size", "nfiles"))
 
 
@@ -40,9 +44,9 @@ def make(
 
 def item(path: str, artifact: Artifact) -> dict[str, Any]:
     """Return one dependency or output, in DVC's order of keys."""
-    found: dict[str, Any] = {
-        "path": path, "hash": "md5", "md5": artifact.md5, "size": artifact.size
-    }  # fmt: skip
+    found: dict[str, Any] = {"path": path, "hash": "md5", artifact.algorithm: artifact.md5}
+    if artifact.size >= 0:
+        found["size"] = artifact.size
     if artifact.nfiles is not None:
         found["nfiles"] = artifact.nfiles
     if artifact.isexec:
@@ -51,18 +55,60 @@ def item(path: str, artifact: Artifact) -> dict[str, Any]:
 
 
 def artifacts(entry: Mapping[str, Any] | None, section: str) -> dict[str, Artifact]:
-    """Return the dependencies or outputs of an entry by path; those of DVC 2 are left out."""
+    """Return the dependencies or outputs of an entry by path, those with a digest."""
     found: dict[str, Artifact] = {}
     for one in (entry or {}).get(section) or ():
-        if isinstance(one, dict) and one.get("hash") == "md5" and isinstance(one.get("md5"), str):
-            size = one.get("size")
-            found[str(one.get("path"))] = Artifact(
-                str(one.get("path")),
-                one["md5"],
-                size if isinstance(size, int) else 0,
-                one.get("nfiles"),
-                one.get("isexec") is True,
-            )
+        if isinstance(one, dict) and (artifact := recorded(one)) is not None:
+            found[artifact.path] = artifact
+    return found
+
+
+def outputs(stage: Stage, entry: Mapping[str, Any] | None) -> dict[str, Artifact]:
+    """Return what the outputs of a stage should be, by path as written, as far as it is known."""
+    known = artifacts(entry, "outs")
+    known.update({out.path: Artifact.from_dict(out.artifact) for out in stage.outs if out.artifact})
+    return known
+
+
+def recorded(one: Mapping[Any, Any]) -> Artifact | None:
+    """Return an item of dvc.lock or of a ``.dvc`` file; None when it has no digest.
+
+    An item without ``hash: md5`` was written by DVC 2. One whose storage keeps versions lists its
+    files instead of the digest of that list.
+    """
+    path, size, nfiles = str(one.get("path", "")), one.get("size"), one.get("nfiles")
+    files = listed(one)
+    if files is not None:
+        digest = listing_digest(listing_bytes(files))
+        sizes = [file.get("size") for file in one["files"]]
+        return Artifact(path, digest, sum(x for x in sizes if isinstance(x, int)), len(files))
+    algorithm = next((word for word in _DIGESTS if isinstance(one.get(word), str | int)), None)
+    if algorithm is None:
+        return None
+    digest = str(one[algorithm])
+    if algorithm == "md5" and one.get("hash") != "md5":
+        algorithm = OLD
+    return Artifact(
+        path,
+        digest,
+        size if isinstance(size, int) else 0,
+        nfiles if isinstance(nfiles, int) else None,
+        isexec=one.get("isexec") is True,
+        algorithm=algorithm,
+    )
+
+
+def listed(one: Mapping[Any, Any]) -> dict[str, str] | None:
+    """Return md5 by relative path of an item that lists its files, else None."""
+    files = one.get("files")
+    if not isinstance(files, list):
+        return None
+    found: dict[str, str] = {}
+    for file in files:
+        name = file.get("relpath") if isinstance(file, dict) else None
+        if not isinstance(name, str) or not isinstance(file.get("md5"), str):
+            return None
+        found[name] = file["md5"]
     return found
 
 
@@ -100,6 +146,7 @@ def cacheable(stage: Stage) -> bool:
         and stage.deps
         and stage.outs
         and not stage.always_changed
-        and not any(out.persist for out in stage.outs)
+        and not any(out.persist or is_outside(out.full) for out in stage.outs)
+        and not any(is_url(dep.full) for dep in stage.deps)
         and not any(not out.cache and out.kind == "out" for out in stage.outs)
     )

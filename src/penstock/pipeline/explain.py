@@ -13,6 +13,7 @@ from penstock.domain.artifact import Artifact
 from penstock.domain.pipeline import Pipeline
 from penstock.pipeline import entry as entries
 from penstock.pipeline import targets as chosen
+from penstock.pipeline.addresses import is_url
 from penstock.pipeline.decide import Action, Facts, decide, same
 from penstock.pipeline.differ import Difference, OldBytes, compare
 from penstock.pipeline.loading import load
@@ -130,7 +131,7 @@ def _changes(facts: Facts, pipeline: Pipeline, old_bytes: OldBytes) -> Iterator[
     for dep in stage.deps:
         old, new = known.get(dep.path), facts.deps.get(dep.path)
         if _md5(old) != _md5(new):
-            differences = compare(old_bytes, old, new, dep.full) if old and new else ()
+            differences = _differences(old_bytes, old, new, dep.full)
             maker = makers.get(dep.full)
             yield Change("dependency", dep.path, _md5(old), _md5(new), differences, maker)
     yield from _parameters(facts)
@@ -138,7 +139,7 @@ def _changes(facts: Facts, pipeline: Pipeline, old_bytes: OldBytes) -> Iterator[
     for out in stage.outs:
         old, new = known.get(out.path), facts.outs.get(out.path)
         if _md5(old) != _md5(new):
-            differences = compare(old_bytes, old, new, out.full) if old and new else ()
+            differences = _differences(old_bytes, old, new, out.full)
             yield Change("output", out.path, _md5(old), _md5(new), differences)
 
 
@@ -147,8 +148,16 @@ def _data(facts: Facts, old_bytes: OldBytes) -> Iterator[Change]:
         old = Artifact.from_dict(out.artifact) if out.artifact else None
         new = facts.outs.get(out.path)
         if _md5(old) != _md5(new):
-            differences = compare(old_bytes, old, new, out.full) if old and new else ()
+            differences = _differences(old_bytes, old, new, out.full)
             yield Change("output", out.path, _md5(old), _md5(new), differences)
+
+
+def _differences(
+    old_bytes: OldBytes, old: Artifact | None, new: Artifact | None, full: str
+) -> tuple[Difference, ...]:
+    if old is None or new is None or is_url(full):
+        return ()
+    return compare(old_bytes, old, new, full)
 
 
 def _parameters(facts: Facts) -> Iterator[Change]:

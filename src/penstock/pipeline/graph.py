@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from penstock.domain.pipeline import Dependency, Output, ParamsFile, Stage
 from penstock.errors import Problem, Span
+from penstock.pipeline.addresses import is_outside, is_url
 
 
 class Outputs:
@@ -43,7 +44,15 @@ def parents(path: str) -> Iterator[str]:
 
     >>> list(parents("a/b/c"))
     ['a/b', 'a', '']
+    >>> list(parents("s3://bucket/a/b"))
+    ['s3://bucket/a', 's3://bucket']
     """
+    if is_url(path):
+        start, _, rest = path.partition("://")
+        while "/" in rest:
+            rest = rest.rpartition("/")[0]
+            yield f"{start}://{rest}"
+        return
     while path and path != "/":
         path = path.rpartition("/")[0]
         yield path
@@ -87,9 +96,9 @@ def _outs(stages: Mapping[str, Stage], outputs: Outputs) -> Iterator[Problem]:
             message = f"the output {out.path} lies in {where}"
             hint = "name either the directory or the files in it"
             yield Problem("graph.overlap", message, Span(*out.place), hint)
-        if not path or path.startswith(("../", "/")) or path == "..":
+        if not path or (is_outside(path) and out.cache):
             message = f"the output {out.path} lies outside the project"
-            hint = "outputs must lie below the project's root"
+            hint = "outputs must lie below the project's root, or say `cache: false`"
             if not path:
                 message = f"the output {out.path} is the project itself"
             yield Problem("graph.outside", message, Span(*out.place), hint)

@@ -10,12 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from penstock.artifacts import Store
+from penstock.artifacts.legacy import ALGORITHM as OLD
 from penstock.artifacts.stamps import Stamp
 from penstock.domain.artifact import Artifact
-from penstock.domain.pipeline import Stage
+from penstock.domain.pipeline import Dependency, Output, Stage
 from penstock.pipeline import durable
+from penstock.pipeline import entry as entries
+from penstock.pipeline.addresses import is_url
 from penstock.pipeline.decide import Facts
 from penstock.pipeline.lockfile import LockFiles
+from penstock.pipeline.places import look
 
 _VERSION = "params-1"
 
@@ -34,20 +38,23 @@ class Observer:
         self._locks = locks
         self.digests: dict[str, Artifact | None] = {}
         self.assumed: dict[str, Artifact] = {}
+        self._items: dict[str, Dependency | Output] = {}
         self._params = ParameterFiles(root)
 
     def snapshot(self, stages: Iterable[Stage]) -> None:
         """Take the digest of everything that the stages read and write."""
-        paths: dict[str, None] = {}
         for stage in stages:
-            paths.update(dict.fromkeys(dep.full for dep in stage.deps))
-            paths.update(dict.fromkeys(out.full for out in stage.outs))
-        self.look(paths)
+            # What a frozen stage reads is not asked for, least of all over a network.
+            deps = [dep for dep in stage.deps if not (stage.frozen and is_url(dep.full))]
+            items: list[Dependency | Output] = [*deps, *stage.outs]
+            self._items.update({item.full: item for item in items})
+        self.look(self._items)
 
     def look(self, paths: Iterable[str]) -> None:
-        """Take digests (again) of paths relative to the root."""
-        names = list(paths)
-        found = self._store.hash_many([(name, self.root / name) for name in names])
+        """Take digests (again) of paths that a snapshot was taken of."""
+        names = [name for name in paths if name in self._items]
+        items = [self._items[name] for name in names]
+        found = look(self._store, self.root, items, full=True)
         self.digests.update(zip(names, found, strict=True))
 
     def facts(self, stage: Stage) -> Facts:
@@ -60,17 +67,32 @@ class Observer:
             if absent:
                 missing[file.path] = absent
         entry = None if stage.is_data else self._locks.get(stage.lock, stage.name)
-        return Facts(
-            stage,
-            entry,
-            {
-                dep.path: self.digests.get(dep.full) or self.assumed.get(dep.full)
-                for dep in stage.deps
-            },
-            params,
-            {out.path: self.digests.get(out.full) for out in stage.outs},
-            missing,
-        )
+        deps = {
+            dep.path: self.digests.get(dep.full) or self.assumed.get(dep.full) for dep in stage.deps
+        }
+        outs = {out.path: self.digests.get(out.full) for out in stage.outs}
+        self._by_old_digests(stage, entry, deps, outs)
+        return Facts(stage, entry, deps, params, outs, missing)
+
+    def _by_old_digests(
+        self,
+        stage: Stage,
+        entry: dict[str, Any] | None,
+        deps: dict[str, Artifact | None],
+        outs: dict[str, Artifact | None],
+    ) -> None:
+        """Put what DVC 2 recorded, and still is so, in its own terms."""
+        for items, found, known in (
+            (stage.deps, deps, entries.artifacts(entry, "deps")),
+            (stage.outs, outs, entries.outputs(stage, entry)),
+        ):
+            for item in items:
+                old, present = known.get(item.path), found[item.path]
+                if old is None or old.algorithm != OLD or present is None:
+                    continue
+                if isinstance(item, Output) and item.cache and not self._store.has(old):
+                    continue  # made, or noted, anew
+                found[item.path] = self._store.as_recorded(self.root / item.full, present, old)
 
     def close(self) -> None:
         """Keep the parameter files for the next process."""

@@ -17,14 +17,8 @@ from penstock.pipeline.graph import Outputs
 
 def recorded(facts: Facts) -> dict[str, Artifact]:
     """Return what the outputs of a stage should be, by path relative to the root."""
-    known = entries.artifacts(facts.entry, "outs")
-    found = {}
-    for out in facts.stage.outs:
-        if out.artifact is not None:
-            found[out.full] = Artifact.from_dict(out.artifact)
-        elif out.path in known:
-            found[out.full] = known[out.path]
-    return found
+    known = entries.outputs(facts.stage, facts.entry)
+    return {out.full: known[out.path] for out in facts.stage.outs if out.path in known}
 
 
 def untouched(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,11 +9,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from penstock.artifacts import Store
+from penstock.artifacts.legacy import ALGORITHM as OLD
 from penstock.domain.artifact import Artifact
 from penstock.domain.pipeline import Output, Stage
 from penstock.domain.verdict import Verdict
 from penstock.errors import PenstockError, Span, StageError, StateError
+from penstock.pipeline import addresses, imports, places
 from penstock.pipeline import entry as entries
+from penstock.pipeline.clearing import clear
 from penstock.pipeline.decide import Action, Decision, Facts
 from penstock.pipeline.executors import Ended, Executor, Job
 from penstock.pipeline.failure import failed, stop_on, tail
@@ -147,15 +149,26 @@ def _keep(shop: Workshop, facts: Facts, done: Done) -> None:
 def _restore(shop: Workshop, facts: Facts, gpus: Sequence[str], rest: Any, done: Done) -> None:
     """Check out what dvc.lock or the .dvc file says; run the stage where that is impossible."""
     stage = facts.stage
-    if stage.is_data:
-        wanted = {out.path: Artifact.from_dict(out.artifact) for out in stage.outs if out.artifact}
-    else:
-        wanted = entries.artifacts(facts.entry, "outs")
+    if stage.is_data and (renewed := imports.renewed(shop.store, shop.root, facts)):
+        done.action = Action.RECORD
+        done.outs = {stage.outs[0].path: renewed[0]}
+        done.deps = {one.path: one for one in renewed[1:] if one}
+        return
+    wanted = entries.outputs(stage, facts.entry)
+    places.keep_listings(shop.store, stage, facts.entry)
     known = all(out.path in wanted for out in stage.outs)
     troubles: list[str] = []
     if known and _checkout(shop, stage, wanted, facts.outs, troubles):
         done.outs = {out.path: wanted[out.path] for out in stage.outs}
         done.deps = {name: one for name, one in facts.deps.items() if one is not None}
+        return
+    if (
+        known
+        and shop.pull
+        and imports.bring(shop.store, shop.root, stage, wanted, troubles)
+        and (_checkout(shop, stage, wanted, {}, troubles))
+    ):
+        done.outs = dict(wanted)
         return
     if stage.is_data or stage.frozen:
         lost = [out for out in stage.outs if facts.outs.get(out.path) is None]
@@ -189,6 +202,8 @@ def _checkout(
         False when some are lacking, or lost or damaged in the cache.
     """
     wrong = [out for out in stage.outs if _md5(present.get(out.path)) != wanted[out.path].md5]
+    if any(addresses.is_outside(out.full) for out in wrong):
+        return False
     lacking = [out for out in wrong if not shop.store.has(wanted[out.path])]
     if lacking and shop.pull:
         for name in {out.remote for out in lacking}:
@@ -228,7 +243,7 @@ def _run(
         done.action = Action.RESTORE
         return
     done.action = Action.RUN
-    _prepare(shop, stage)
+    clear(shop.store, shop.root, stage)
     _execute(shop, stage, gpus, rest, done)
     done.outs = _outputs(shop, stage)
     _save(shop, stage, done.outs)
@@ -246,7 +261,7 @@ def _run(
 def _inputs(shop: Workshop, facts: Facts) -> Facts:
     """Take the digests of the dependencies as they are now, just before the stage reads them."""
     stage = facts.stage
-    found = shop.store.hash_many([(dep.path, shop.root / dep.full) for dep in stage.deps])
+    found = places.look(shop.store, shop.root, stage.deps)
     for dep, artifact in zip(stage.deps, found, strict=True):
         if artifact is None:
             raise StageError(
@@ -299,45 +314,6 @@ def _md5(artifact: Artifact | None) -> str | None:
     return artifact.md5 if artifact else None
 
 
-def _prepare(shop: Workshop, stage: Stage) -> None:
-    """Remove outputs (DVC does so too), and make room for new ones."""
-    wdir = shop.root / stage.wdir
-    if not wdir.is_dir():
-        raise StageError(
-            f"the working directory {stage.wdir} of stage {stage.address} does not exist",
-            code="stage.no-wdir",
-            span=Span(*stage.place),
-        )
-    for out in stage.outs:
-        path = shop.root / out.full
-        try:
-            if out.persist:
-                if path.is_symlink() or path.is_file():
-                    _unprotect(path)
-            elif path.is_symlink() or path.is_file():
-                path.unlink()
-            elif path.is_dir():
-                shutil.rmtree(path)
-        except OSError as error:
-            raise StageError(
-                f"cannot remove the old output {out.path}: {error.strerror}",
-                code="stage.output-locked",
-                span=Span(*out.place),
-                hint="may you write in its directory? remove it by hand otherwise",
-            ) from error
-        path.parent.mkdir(parents=True, exist_ok=True)
-
-
-def _unprotect(path: Path) -> None:
-    """Make a linked, read-only file one of its own, so that the stage may add to it."""
-    if path.exists() and (path.is_symlink() or path.stat().st_nlink > 1):
-        temporary = path.with_name(f".{path.name}.penstock")
-        shutil.copyfile(path, temporary)
-        temporary.replace(path)
-    if path.exists():
-        path.chmod(path.stat().st_mode | 0o200)
-
-
 def _execute(shop: Workshop, stage: Stage, gpus: Sequence[str], rest: Any, done: Done) -> None:
     log = shop.log(stage.address)
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -359,13 +335,13 @@ def _execute(shop: Workshop, stage: Stage, gpus: Sequence[str], rest: Any, done:
                 stream.write(f"[penstock] attempt {attempt} failed; again in {delay:g} s\n")
             rest(delay)
             delay *= 2
-            _prepare(shop, stage)
+            clear(shop.store, shop.root, stage)
     if done.ended is not None and (done.ended.exit_code != 0 or done.ended.timed_out):
         raise failed(stage, done.ended, done.attempts, log, done.log or "")
 
 
 def _outputs(shop: Workshop, stage: Stage) -> dict[str, Artifact]:
-    found = shop.store.hash_many([(out.path, shop.root / out.full) for out in stage.outs])
+    found = places.look(shop.store, shop.root, stage.outs)
     made: dict[str, Artifact] = {}
     for out, artifact in zip(stage.outs, found, strict=True):
         if artifact is None:
@@ -382,13 +358,5 @@ def _outputs(shop: Workshop, stage: Stage) -> dict[str, Artifact]:
 
 def _save(shop: Workshop, stage: Stage, outs: dict[str, Artifact]) -> None:
     for out in stage.outs:
-        if out.cache:
+        if out.cache and outs[out.path].algorithm != OLD:
             shop.store.save(shop.root / out.full, outs[out.path])
-
-
-def record_data(root: Path, stage: Stage, done: Done) -> None:
-    """Write the new digest of data into its ``.dvc`` file, as `dvc repro` does."""
-    from penstock.artifacts import dump_dvc_file
-
-    for artifact in done.outs.values():
-        dump_dvc_file(root / stage.file, artifact)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from penstock.artifacts.legacy import ALGORITHM as OLD
 from penstock.domain.artifact import Artifact
 from penstock.domain.pipeline import Output, Pipeline, Stage
 from penstock.errors import Span, StageError
@@ -28,7 +29,7 @@ class Written:
         if executed:
             self._executed.append(stage.address)
         for out in stage.outs:
-            if out.path in outs:
+            if out.path in outs and outs[out.path].algorithm != OLD:
                 at = len(self._executed)
                 self._known[out.full] = (stage.address, out, outs[out.path].md5, at)
 

@@ -111,7 +111,7 @@ stages:
             "stages:\n  a: {cmd: x, outs: [../b]}\n",
             (
                 "dvc.yaml:2:22: the output ../b lies outside the project"
-                " (outputs must lie below the project's root)"
+                " (outputs must lie below the project's root, or say `cache: false`)"
             ),
         ),
         (
@@ -123,11 +123,35 @@ stages:
             "dvc.yaml:2:3: the working directory of stage a lies outside the project",
         ),
         (
-            "stages:\n  a: {cmd: x, deps: ['s3://b/k']}\n",
+            "stages:\n  a: {cmd: x, deps: ['hdfs://b/k']}\n",
             (
-                "dvc.yaml:2:22: the dependency s3://b/k is not a local path"
-                " (fetch it in a stage of its own, or track it with `dvc import-url`)"
+                "dvc.yaml:2:22: the dependency hdfs://b/k is at an address of a kind that is not "
+                "understood (http, https, s3, gs, azure, ssh and remote:// are; else track it "
+                "with `dvc import`)"
             ),
+        ),
+        (
+            "stages:\n  a: {cmd: x, outs: ['s3://b/k']}\n",
+            (
+                "dvc.yaml:2:22: the output s3://b/k lies outside the project, where the cache "
+                "cannot keep it (say `cache: false`, as DVC 3 wants it, or write it within the "
+                "project)"
+            ),
+        ),
+        (
+            "stages:\n  a: {cmd: x, outs: [{'https://h/k': {cache: false}}]}\n",
+            (
+                "dvc.yaml:2:22: the output https://h/k is on a web server, where nothing can be "
+                "removed (write it elsewhere)"
+            ),
+        ),
+        (
+            "stages:\n  a: {cmd: x, deps: [sub/dvc.yaml]}\n",
+            "dvc.yaml:2:22: sub/dvc.yaml is a file of DVC, which cannot be a dependency",
+        ),
+        (
+            "stages:\n  a: {cmd: x, outs: [data.dvc]}\n",
+            "dvc.yaml:2:22: data.dvc is a file of DVC, which cannot be an output",
         ),
         (
             "stages:\n  a:\n    matrix: {x: ['1', 1]}\n    cmd: echo ${key}\n  a@1: {cmd: x}\n",

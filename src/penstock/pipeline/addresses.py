@@ -1,0 +1,21 @@
+"""Paths and addresses of what stages read and write. Pure."""
+
+from __future__ import annotations
+
+
+def is_url(path: str) -> bool:
+    """Whether a path is the address of something that is not on this machine.
+
+    >>> is_url("s3://bucket/a.csv"), is_url("data/a.csv")
+    (True, False)
+    """
+    return "://" in path
+
+
+def is_outside(full: str) -> bool:
+    """Whether a path (relative to the root, as of `Output.full`) leaves the project.
+
+    >>> is_outside("../shared/a.csv"), is_outside("/srv/a.csv"), is_outside("data/a.csv")
+    (True, True, False)
+    """
+    return full.startswith(("../", "/")) or full == ".." or is_url(full)
