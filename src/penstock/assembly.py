@@ -6,7 +6,6 @@ opened or imported before it is asked for.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Sequence
@@ -68,7 +67,8 @@ class Project:
         tests = [
             StageTest(one.stage, one.when, one.targets, one.span) for one in self.settings.tests
         ]
-        hooks: pipeline.StageHooks = StageTests(base, tests)
+        python = gates.own_python(self.settings.gates, base)
+        hooks: pipeline.StageHooks = StageTests(base, tests, python=python, champion_python=_python)
         return hooks
 
     def digest(self, base: Path, path: str) -> str:
@@ -100,7 +100,7 @@ class Project:
             run_id=run.id,
             model=self.model,
             path=str(base / path),
-            digest=self._out_digest(run, base, path),
+            digest=self.out_digest(run, base, path),
             metrics=pipeline.metrics(base),
             params=pipeline.params(base),
         )
@@ -118,7 +118,7 @@ class Project:
         from penstock.gates.process import without_secrets
 
         settings, model = self.settings.gates, self.settings.model
-        if settings.scan == "block" and gates.scan(path).stops:
+        if settings.scan == "block" and gates.scan(path, allow=settings.scan_allow).stops:
             return candidate
         place = packaging.as_mlflow(
             path,
@@ -131,29 +131,6 @@ class Project:
             environment=without_secrets(),
         )
         return replace(candidate, path=str(place))
-
-    def judgement_key(
-        self, run: Run, base: Path, candidate: Candidate, *, against: str | None = None
-    ) -> str:
-        """Return a digest of everything that a judgement rests on.
-
-        Args:
-            run: that made the candidate.
-            base: where it ran.
-            candidate: that is judged.
-            against: the champion; by default the journal's, so that asking costs nothing when
-                nothing has happened.
-        """
-        model = self.settings.model
-        rests_on = [
-            candidate.digest,
-            *(self._out_digest(run, base, one) for one in self._judged_files(base)),
-            repr(replace(model, name="")),
-            self.champion_number() if against is None else against,
-            repr(replace(self.settings.gates, conditions=())),
-            *(f"{one.text} {one.inconclusive}" for one in self.settings.gates.conditions),
-        ]
-        return hashlib.sha256(json.dumps(rests_on).encode()).hexdigest()
 
     def judge(
         self, candidate: Candidate, champion: ModelVersion | None, base: Path
@@ -192,13 +169,8 @@ class Project:
         )
         return replace(judgement, verdicts=(*judgement.verdicts, *unfit))
 
-    def _judged_files(self, base: Path) -> list[str]:
-        """Return the files that the gates read: held-out rows, training rows, the schema."""
-        named = [self.settings.model.test_data, self.settings.model.train_data]
-        named.append(self.settings.gates.data.schema)
-        return [one for one in named if one is not None and (base / one).exists()]
-
-    def _out_digest(self, run: Run, base: Path, path: str) -> str:
+    def out_digest(self, run: Run, base: Path, path: str) -> str:
+        """Return the digest of a path: as the run wrote it, else of what is there."""
         for stage in run.stages:
             for out in stage.outs:
                 if out.path == path:
@@ -394,3 +366,10 @@ class Project:
         raise StateError(
             "this project has no run yet", code="project.no-run", hint="start one: `penstock run`"
         )
+
+
+def _python(model: Path) -> str:
+    """Return the interpreter of the environment that a model was registered with."""
+    from penstock import packaging
+
+    return packaging.resolve(model).python

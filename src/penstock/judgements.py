@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+from penstock import gates
 from penstock.assembly import STATE, Project
 from penstock.domain.event import Event, EventType
 from penstock.domain.run import Candidate, Run
@@ -17,6 +21,34 @@ REGISTERED = "registered"
 """Stands for any champion in the key of a judgement whose candidate became a version."""
 
 
+def key(
+    project: Project, run: Run, base: Path, candidate: Candidate, *, against: str | None = None
+) -> str:
+    """Return a digest of everything that a judgement rests on.
+
+    Args:
+        project: that judges.
+        run: that made the candidate.
+        base: where it ran.
+        candidate: that is judged.
+        against: the champion; by default the journal's, so that asking costs nothing when
+            nothing has happened.
+    """
+    model, settings = project.settings.model, project.settings.gates
+    named = [model.test_data, model.train_data, settings.data.schema]
+    read = [one for one in named if one is not None and (base / one).exists()]
+    rests_on = [
+        candidate.digest,
+        *(project.out_digest(run, base, one) for one in read),
+        *gates.judged_code(settings, base),
+        repr(replace(model, name="")),
+        project.champion_number() if against is None else against,
+        repr(replace(settings, conditions=())),
+        *(f"{one.text} {one.inconclusive}" for one in settings.conditions),
+    ]
+    return hashlib.sha256(json.dumps(rests_on).encode()).hexdigest()
+
+
 def recall(project: Project, walk: Walk, candidate: Candidate) -> Event | None:
     """Read back what was judged before on equal grounds, None if nothing was.
 
@@ -24,7 +56,7 @@ def recall(project: Project, walk: Walk, candidate: Candidate) -> Event | None:
     """
     assert walk.run is not None
     keys = (
-        project.judgement_key(walk.run, walk.base, candidate, against=against)
+        key(project, walk.run, walk.base, candidate, against=against)
         for against in (None, REGISTERED)
     )
     found = (project.journal.get("judged", key) for key in keys)

@@ -150,7 +150,7 @@ class Loop:
             self.journal,
             candidate,
             judgement.verdicts,
-            key=self.project.judgement_key(walk.run, walk.base, candidate),
+            key=judgements.key(self.project, walk.run, walk.base, candidate),
             champion=champion.version if champion else None,
             curves=judgement.curves,
             cause=event.id or None,
@@ -202,8 +202,8 @@ class Loop:
     def _registered_key(self, walk: Walk) -> str:
         assert walk.run is not None
         assert walk.candidate is not None
-        return self.project.judgement_key(
-            walk.run, walk.base, walk.candidate, against=judgements.REGISTERED
+        return judgements.key(
+            self.project, walk.run, walk.base, walk.candidate, against=judgements.REGISTERED
         )
 
     def _deploy(self, walk: Walk, event: Event) -> Event | None:

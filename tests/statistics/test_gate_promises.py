@@ -9,12 +9,14 @@ from scipy.special import ndtri
 
 from penstock.domain.verdict import Outcome
 from penstock.gates import ConditionSpec, GateSpec, judge
+from penstock.gates.confusion import Correlation
 from penstock.gates.estimates import f_measure
 from penstock.gates.fairness import Gap
 from penstock.gates.predictions import Predictions
 from penstock.stats import bounded, compare, proportions
 from penstock.stats.calibration import Calibration
 from penstock.stats.ranks import AreaSample
+from penstock.stats.recall import RecallCurve
 
 ALPHA = 0.05
 RUNS = 400
@@ -180,3 +182,27 @@ def test_climbing_on_one_test_set_fools_no_gate():
     assert naive > 10  # "higher is better" promotes again and again
     assert (best == truth).mean() > 0.55  # and believes in it
     assert passed == 0
+
+
+def test_bounds_of_average_precision():
+    rng = np.random.default_rng(11)
+    for digits, truth in ((1, 0.6283), (9, 0.6392)):  # with ties, and without
+        low = high = 0
+        for _ in range(RUNS):
+            positive = rng.random(400) < 0.2
+            scores = np.round(rng.normal(size=400) + 1.5 * positive, digits)
+            found = RecallCurve.of(scores, positive)
+            low += found.lower(0.5) > truth
+            high += found.upper(0.5) < truth
+        assert at_most(low, RUNS, 0.5)
+        assert at_most(high, RUNS, 0.5)
+
+
+def test_bounds_of_matthews_correlation():
+    rng = np.random.default_rng(12)
+    shares = [0.2, 0.1, 0.15, 0.55]
+    truth, misses = Correlation(tuple(1e6 * one for one in shares)).value, 0
+    for _ in range(RUNS):
+        found = Correlation(tuple(rng.multinomial(500, shares).astype(float)))
+        misses += not found.lower(ALPHA) <= truth <= found.upper(ALPHA)
+    assert at_most(misses, RUNS, 2 * ALPHA)

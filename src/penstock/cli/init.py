@@ -246,8 +246,10 @@ def _gate_lines(task: str | None) -> list[str]:
         "gates:",
     ]
     if task == "regression":
-        lines.append("  - candidate.mae < baseline.mae # better than the mean of the target")
-        lines.append("  # - candidate.mae - champion.mae < 0.1 +/- 0.1 # in the target's unit")
+        better = "candidate.median_absolute_error < baseline.median_absolute_error"
+        lines.append(f"  - {better} # than the mean of the target")
+        lines.append("  # in the target's unit; no single error counts for more than 10:")
+        lines.append("  # - candidate.mae(clip=10) - champion.mae(clip=10) < 0.1 +/- 0.1")
     else:
         lines.append("  - candidate.accuracy > baseline.accuracy # better than the usual class")
         lines.append("  - candidate.accuracy - champion.accuracy > -0.02 +/- 0.02 # no worse")

@@ -79,10 +79,12 @@ def _gates(written: Gates, document: Document) -> GateSettings:
         )
         for index, one in enumerate(written.conditions)
     )
-    same = {"conditions", "memory", "data"}
+    same = {"conditions", "memory", "data", "scan"}
     return GateSettings(
         conditions=conditions,
         memory_mb=_megabytes(written.memory),
+        scan=written.scan.policy,
+        scan_allow=written.scan.allow,
         data=DataGateSettings(
             **{"schema": written.data.schema_, **_plain(written.data, {"schema_"})}
         ),

@@ -14,7 +14,7 @@ from penstock.config.settings import Settings
 from penstock.domain.rollout import Strategy
 from penstock.errors import Span
 
-FORMAT = 2
+FORMAT = 3
 """Raised whenever the shape of settings changes."""
 _FILE = "settings.json"
 _SPAN_FILE = "penstock.yaml"

@@ -89,6 +89,16 @@ class DataGates(Section):
     """Test data that differs from the champion's training data."""
 
 
+class Scan(Section):
+    """What to do about code hidden in a model file; a bare word is `policy`."""
+
+    short = "policy"
+    policy: Policy = "block"
+    """What an import that can run code does."""
+    allow: Texts = ()
+    """Imports that you trust, such as `builtins.getattr` or `mylib.models.*`."""
+
+
 class Gates(Section):
     """What a candidate must meet; a bare list is `conditions`."""
 
@@ -113,7 +123,9 @@ class Gates(Section):
     """More values of a column than this are an error."""
     clip: dict[str, Number] = Field(default_factory=dict)
     """Metric and the level at which its unbounded loss is cut off."""
-    scan: Policy = "block"
+    approximate: Literal["refuse", "allow"] = "refuse"
+    """Whether a large-sample method, which cannot keep `reliability`, may let a candidate pass."""
+    scan: Scan = Scan()
     """Code hidden in a model file."""
     signature: Policy = "block"
     """A signature that would break the champion's callers."""
@@ -123,6 +135,8 @@ class Gates(Section):
     """Time for evaluating one model."""
     memory: Size = GateSettings.memory_mb * 1_000_000
     """Memory for evaluating one model."""
+    python: Text | None = None
+    """Interpreter for the project's own tests and metrics; penstock's own where it is not said."""
     data: DataGates = Field(default_factory=DataGates)
     """Tests of the data."""
 

@@ -113,11 +113,14 @@ class GateSettings:
         min_rows: slices with fewer rows are put together.
         max_slices: more values of a column than this are an error.
         clip: metric -> level at which its unbounded loss is cut off.
+        approximate: ``refuse`` or ``allow``: verdicts by methods that cannot keep the promise.
         scan: ``block``, ``warn`` or ``off``: code hidden in a model file.
+        scan_allow: imports that are trusted in a model file.
         signature: ``block``, ``warn`` or ``off``: a signature that breaks the champion's callers.
         training: ``block``, ``warn`` or ``off``: the built-in integration test of training.
         timeout: seconds for evaluating one model.
         memory_mb: for evaluating one model; 0 is no limit.
+        python: interpreter for the project's own tests and metrics, None for penstock's own.
         data: tests of the data.
     """
 
@@ -130,11 +133,14 @@ class GateSettings:
     min_rows: int = 1
     max_slices: int = 1000
     clip: dict[str, float] = field(default_factory=dict)
+    approximate: str = "refuse"
     scan: str = "block"
+    scan_allow: tuple[str, ...] = ()
     signature: str = "block"
     training: str = "off"
     timeout: float = 600.0
     memory_mb: int = 4096
+    python: str | None = None
     data: DataGateSettings = DataGateSettings()
 
 

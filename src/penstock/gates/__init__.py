@@ -30,6 +30,8 @@ _NAMES = {
     # one candidate, all gates
     "Contender": "judgement",
     "Judgement": "judgement",
+    "own_python": "project_code",
+    "judged_code": "project_code",
     "judge_candidate": "judgement",
     "check_conditions": "reading",
     # language, judge and ledger

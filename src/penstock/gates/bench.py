@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from penstock.gates.answers import Answers, Unmeasurable, classes_of, same
 from penstock.gates.baselines import trivial
 from penstock.gates.conditions import BASELINES, CANDIDATE, CHAMPION, Clause, Term
-from penstock.gates.custom import by_function
+from penstock.gates.confusion import CONFUSION
+from penstock.gates.custom import Workshop, by_function
 from penstock.gates.estimates import Fixed
 from penstock.gates.fairness import FAIRNESS
 from penstock.gates.metrics import PER_ROW, PerQuery, PerRow, Quantity, Whole
@@ -35,7 +36,7 @@ class Bench:
         champion: its predictions, None when there is none yet.
         positive: the class that counts as positive; by default the last of two.
         clip: metric name to the level at which its unbounded loss is cut off.
-        root: directory that ``module:function`` is imported from; the current one by default.
+        workshop: where ``module:function`` runs; by default in the current directory.
     """
 
     def __init__(
@@ -46,11 +47,11 @@ class Bench:
         positive: Any = None,
         *,
         clip: Mapping[str, float] | None = None,
-        root: Path | None = None,
+        workshop: Workshop | None = None,
     ) -> None:
         self.tests = tests
         self._clip = dict(clip or {})
-        self._root = root or Path.cwd()
+        self._workshop = workshop or Workshop(Path.cwd())
         self._models: dict[str, Predictions | None] = {CANDIDATE: candidate, CHAMPION: champion}
         self._answers: dict[str, Answers] = {}
         self._quantities: dict[Term, Quantity] = {}
@@ -104,6 +105,8 @@ class Bench:
         answers = self.answers(term.model)
         if term.metric in PER_ROW:
             return PER_ROW[term.metric](answers, self._clipped(term))
+        if term.metric in CONFUSION:
+            return CONFUSION[term.metric](answers, term)
         if term.metric in SCORED:
             return SCORED[term.metric](answers, term)
         if term.metric in FAIRNESS:
@@ -113,7 +116,7 @@ class Bench:
             column = str(term.args[0])
             return PerQuery(per_query(answers, self.tests.groups(column), term), column)
         if ":" in term.metric:
-            return by_function(answers, term, self._root)
+            return by_function(answers, term, self._workshop)
         return by_sklearn(answers, term)
 
     def _clipped(self, term: Term) -> Term:

@@ -166,6 +166,8 @@ class GateSpec:
         clip: metric name to the level at which its unbounded loss is cut off.
         min_rows: slices with fewer rows are put together as "other".
         max_slices: more values of a column than this are an error.
+        approximate: ``refuse``: a verdict of the guarded kind that rests on a large-sample method
+            is inconclusive; ``allow``: it counts.
     """
 
     conditions: tuple[ConditionSpec, ...]
@@ -178,3 +180,4 @@ class GateSpec:
     clip: Mapping[str, float] = field(default_factory=dict)
     min_rows: int = 1
     max_slices: int = 1000
+    approximate: str = "refuse"

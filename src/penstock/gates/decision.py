@@ -6,7 +6,7 @@ import enum
 import math
 
 from penstock.gates.conditions import Clause, Mode
-from penstock.gates.estimates import MEASURED, Estimate
+from penstock.gates.estimates import APPROXIMATE, MEASURED, Estimate
 
 _FARTHEST = 1e4
 _FINE = 1.05
@@ -64,6 +64,17 @@ def passes(answer: Answer, mode: Mode) -> bool | None:
     if answer is Answer.UNKNOWN:
         return None
     return answer is Answer.HOLDS or (answer is Answer.NEAR and mode == "fn-free")
+
+
+def unproven(answer: Answer, guarantee: str, mode: Mode) -> bool:
+    """Whether an answer of the guarded kind rests on a method that cannot keep the promise.
+
+    >>> unproven(Answer.HOLDS, "approximate", "fp-free"), unproven(Answer.HOLDS, "exact", "fp-free")
+    (True, False)
+    >>> unproven(Answer.BROKEN, "approximate", "fp-free")
+    False
+    """
+    return guarantee == APPROXIMATE and passes(answer, mode) is (mode == "fp-free")
 
 
 def rows_needed(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ def input_key(
     environment: Mapping[str, str],
     subjects: Mapping[str, Sequence[Path]],
     paths: Sequence[Path] | None,
+    python: str = sys.executable,
 ) -> str | None:
     """Return the digest of everything that a stage test depends on.
 
@@ -43,6 +45,7 @@ def input_key(
         subjects: the files behind each fixture of penstock's pytest plugin.
         paths: what the stage reads (and, after it, makes), where the caller knows; else it is
             read from dvc.yaml and dvc.lock.
+        python: the interpreter that the tests run in.
 
     Returns:
         None when the stage's inputs cannot be told: such a test is always run.
@@ -51,7 +54,13 @@ def input_key(
     if found is None:
         return None
     digest = hashlib.sha256(b"penstock stage test 1\n")
-    heading = [test.when, sorted(test.targets), facts, sorted(environment.items()), packages()]
+    heading = [
+        test.when,
+        sorted(test.targets),
+        facts,
+        sorted(environment.items()),
+        packages(python),
+    ]
     digest.update(json.dumps(heading, default=str).encode())
     code = _code(root, test.targets)
     words = {word for file in code for word in _reading(file).words}
@@ -96,16 +105,36 @@ def content(path: Path) -> str:
     return digest.hexdigest()
 
 
-@lru_cache(maxsize=1)
-def packages() -> str:
-    """Return the digest of the interpreter and of the names and versions of its packages."""
-    names = {
-        one.name
-        for entry in sys.path
-        if Path(entry).is_dir()
-        for one in Path(entry).glob("*.dist-info")
-    }
-    return hashlib.sha256("\n".join([sys.version, *sorted(names)]).encode()).hexdigest()
+def asked(root: Path, targets: Iterable[str]) -> frozenset[str]:
+    """Return the words in the code of tests that name what they ask for, fixtures among them."""
+    return frozenset(word for file in _code(root, targets) for word in _reading(file).words)
+
+
+def own_code(root: Path, modules: Iterable[str]) -> list[str]:
+    """Return the contents of modules of the project, and of what they import, as digests.
+
+    Args:
+        root: the project.
+        modules: dotted names, imported from the root or its ``src``; or paths of files.
+    """
+    files: set[Path] = set()
+    for one in modules:
+        named = {root / one} if one.endswith(".py") else _module(root, root / "_.py", one)
+        files |= named | _imports(root, named)
+    return [f"{_shown(root, one)} {content(one)}" for one in sorted(files)]
+
+
+@lru_cache(maxsize=4)
+def packages(python: str = sys.executable) -> str:
+    """Return the digest of an interpreter and of the names and versions of its packages."""
+    if python == sys.executable:
+        places, version = [Path(one) for one in sys.path], sys.version
+    else:  # that of another is known by its place: its packages stand beside it
+        home = Path(shutil.which(python) or python)
+        places = sorted(home.parent.parent.glob("lib/python*/site-packages"))
+        version = f"{home} {home.resolve()}"
+    names = {one.name for place in places if place.is_dir() for one in place.glob("*.dist-info")}
+    return hashlib.sha256("\n".join([version, *sorted(names)]).encode()).hexdigest()
 
 
 def _files(folder: Path) -> Iterator[Path]:

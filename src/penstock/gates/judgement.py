@@ -15,12 +15,14 @@ from penstock.config.settings import GateSettings, ModelSettings
 from penstock.domain.verdict import Outcome, Verdict
 from penstock.errors import StateError
 from penstock.gates.conditions import ConditionSpec, GateSpec
+from penstock.gates.custom import Workshop
 from penstock.gates.evaluation import Serving, evaluate
 from penstock.gates.judging import judge
 from penstock.gates.ledger import Ledger
 from penstock.gates.model_scan import scan
 from penstock.gates.pictures import curves
 from penstock.gates.predictions import Predictions
+from penstock.gates.project_code import own_python
 from penstock.gates.project_tests import champion_rows, data_verdicts, training_verdicts
 from penstock.gates.signature import signature_gate
 
@@ -72,6 +74,7 @@ def gate_spec(settings: GateSettings, model: ModelSettings) -> GateSpec:
         clip=settings.clip,
         min_rows=settings.min_rows,
         max_slices=settings.max_slices,
+        approximate=settings.approximate,
     )
 
 
@@ -104,7 +107,7 @@ def judge_candidate(
         StateError: ``gates.champion-fails`` when the champion cannot be held against.
     """
     spec = gate_spec(settings, model)
-    scanned = _as(settings.scan, scan(candidate.path))
+    scanned = _as(settings.scan, scan(candidate.path, allow=settings.scan_allow))
     if scanned is not None and scanned.stops:
         return Judgement((scanned,), {})
     data = base / model.test_data
@@ -132,7 +135,7 @@ def judge_candidate(
         ledger=ledger,
         task=model.task,
         candidate_id=candidate.name,
-        root=base,
+        workshop=_workshop(settings, base),
     )
     drawn = curves(answers[0], other, data, model.target, positive=model.positive)
     return Judgement(tuple(verdicts), drawn)
@@ -165,6 +168,11 @@ def _evaluate(
     # Two models that are timed on the same cores at the same time would slow each other down.
     with ThreadPoolExecutor(1 if timed else len(contenders)) as pool:
         return list(pool.map(answers_of, contenders))
+
+
+def _workshop(settings: GateSettings, base: Path) -> Workshop:
+    python, memory = own_python(settings, base), settings.memory_mb or (1 << 20)
+    return Workshop(base, python, min(settings.timeout, 120.0), memory * _MIB)
 
 
 def _policy(text: str) -> Any:

@@ -27,7 +27,8 @@ from penstock.gates.conditions import (
     GateSpec,
     Slice,
 )
-from penstock.gates.decision import Answer, decide, passes, rows_needed
+from penstock.gates.custom import Workshop
+from penstock.gates.decision import Answer, decide, passes, rows_needed, unproven
 from penstock.gates.estimates import Estimate
 from penstock.gates.language import parse
 from penstock.gates.ledger import Ledger, fingerprint, verdict_on_rows
@@ -108,6 +109,7 @@ def judge(
     candidate_id: str = "candidate",
     positive: Any = None,
     root: Path | None = None,
+    workshop: Workshop | None = None,
 ) -> tuple[Verdict, ...]:
     """Put every condition to a candidate.
 
@@ -122,6 +124,7 @@ def judge(
         candidate_id: what the candidate is called, for the ledger.
         positive: the class that counts as positive; by default `spec.positive`, else the last.
         root: directory that ``module:function`` is imported from; the current one by default.
+        workshop: the same, with an interpreter and limits.
 
     Returns:
         One verdict per condition, and per slice of it; with a ledger, one on the test set first.
@@ -145,7 +148,14 @@ def judge(
         return (Verdict("candidate answers", Outcome.ERROR, words, kind="evaluation"),)
     tests = TestSet.read(data, target, _columns(spec, conditions))
     chosen = spec.positive if positive is None else positive
-    bench = Bench(tests, candidate, champion, chosen, clip=spec.clip, root=root)
+    bench = Bench(
+        tests,
+        candidate,
+        champion,
+        chosen,
+        clip=spec.clip,
+        workshop=workshop or Workshop(root or Path.cwd()),
+    )
     if ledger is None:
         return _all(bench, spec, conditions, champion is not None)
     answers = fingerprint(
@@ -272,10 +282,14 @@ def _verdict(
     elif surely_broken:
         answer = Answer.BROKEN
     yes = passes(answer, spec.mode)
+    refused = spec.approximate == "refuse" and unproven(answer, estimate.guarantee, spec.mode)
     needs = None
     if yes is None:
         needs = rows_needed(estimate, clause, spec.mode, near_side, far_side, case.rows)
     words = wording.explain(clause, spec, evidence, answer, needs, case.spec.inconclusive)
+    if refused and not case.watched:
+        yes = None
+        words = wording.unproven(clause, spec, evidence)
     if yes is not None:
         return Verdict(name, Outcome.PASSED if yes else Outcome.FAILED, words, evidence=(evidence,))
     if case.spec.inconclusive == "pass":
@@ -288,5 +302,5 @@ def _verdict(
         evidence=(evidence,),
         blocking=blocking,
         needs=needs,
-        hint=wording.remedy(clause, needs),
+        hint=wording.stated(clause) if refused else wording.remedy(clause, needs),
     )

@@ -159,7 +159,7 @@ class _Parser:
             raise read.error("gates.not-linear", message, read.now, hint)
         if value == 0:
             raise read.error("gates.bad-number", "a factor of 0 measures nothing", token)
-        return replace(term, weight=sign * value), 0.0, []
+        return replace(term, weight=sign * value * term.weight), 0.0, []
 
     def _term(self) -> Term:
         read = self._read
@@ -262,8 +262,11 @@ class _Parser:
             return read.take().text
         raise read.unexpected(wanted)
 
+    def _own(self, metric: str) -> bool:
+        return metric in METRICS or metric in ALIASES
+
     def _knows(self, metric: str) -> bool:
-        return metric in METRICS or metric in ALIASES or metric in SKLEARN or ":" in metric
+        return self._own(metric) or metric in SKLEARN or ":" in metric
 
     def _made(
         self,
@@ -274,6 +277,9 @@ class _Parser:
         token: Token,
     ) -> Term:
         read = self._read
+        weight = 1.0
+        if metric.startswith("neg_") and self._own(metric[4:]):  # scikit-learn's losses as scores
+            weight, metric = -1.0, metric[4:]
         if not self._knows(metric) or metric == "changed":
             hint = suggest(metric, known()) or "any metric of scikit-learn, or module:function"
             raise read.error("gates.unknown-metric", f"unknown metric {metric!r}", token, hint)
@@ -284,7 +290,7 @@ class _Parser:
             if entry.unit and model in BASELINES:
                 message = f"a trivial model has no {name}"
                 raise read.error("gates.unknown-metric", message, token)
-        return Term(model, name, args, options, 1.0, token.column)
+        return Term(model, name, args, options, weight, token.column)
 
     def _check_arguments(
         self,

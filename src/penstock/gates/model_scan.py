@@ -119,7 +119,13 @@ def _remedy(danger: list[Finding]) -> str:
             "the model carries a lambda or a function of a script: move it to a module of the "
             "project, or save the model as code (models from code)"
         )
-    return "find out what put it there; when it is meant, set `gates: {scan: warn}`"
+    names = sorted({one.what for one in danger if "." in one.what})
+    if not names:
+        return "find out what put it there; when it is meant, set `gates: {scan: warn}`"
+    return (
+        "find out what put it there; when it is meant, trust it in penstock.yaml: "
+        f"`gates: {{scan: {{allow: [{', '.join(names)}]}}}}`"
+    )
 
 
 def _allowed(what: str, allow: Collection[str]) -> bool:

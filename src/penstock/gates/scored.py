@@ -1,6 +1,6 @@
 """Metrics that are no mean over rows: computed on sets of rows, with an approximate interval.
 
-Ours are Matthews' correlation, average precision and R squared; everything else of scikit-learn is
+Ours is R squared; everything else of scikit-learn is
 computed by scikit-learn, where it is installed.
 """
 
@@ -50,35 +50,6 @@ def each(one: Callable[[Rows], float]) -> ScoreMany:
     return lambda sets: [one(rows) for rows in sets]
 
 
-def mcc(answers: Answers, _term: Term) -> Scored:
-    """Matthews' correlation of predicted and true positives."""
-    called, actual = answers.called, answers.actual
-
-    def one(rows: Rows) -> float:
-        told, true = called[rows], actual[rows]
-        both, p, q, n = float((told & true).sum()), told.sum(), true.sum(), rows.size
-        below = float(p) * float(n - p) * float(q) * float(n - q)
-        return (n * both - float(p) * float(q)) / below**0.5 if below else 0.0
-
-    return Scored(each(one), called.size)
-
-
-def average_precision(answers: Answers, _term: Term) -> Scored:
-    """Area under precision over recall: precision at each step of recall, not interpolated."""
-    score, actual = answers.score, answers.actual
-
-    def one(rows: Rows) -> float:
-        order = np.argsort(-score[rows], kind="stable")
-        hits = np.cumsum(actual[rows][order])
-        if not hits.size or not hits[-1]:
-            return float("nan")
-        ends = np.flatnonzero(np.diff(score[rows][order], append=np.nan) != 0)
-        steps = np.diff(hits[ends], prepend=0) / hits[-1]
-        return float((steps * hits[ends] / (ends + 1)).sum())
-
-    return Scored(each(one), score.size)
-
-
 def r2(answers: Answers, _term: Term) -> Scored:
     """Share of the variance that is explained."""
     truth, error = answers.truth, answers.truth - answers.numbers
@@ -90,9 +61,7 @@ def r2(answers: Answers, _term: Term) -> Scored:
     return Scored(each(one), truth.size)
 
 
-SCORED: dict[str, Callable[[Answers, Term], Scored]] = {
-    one.__name__: one for one in (mcc, average_precision, r2)
-}
+SCORED: dict[str, Callable[[Answers, Term], Scored]] = {one.__name__: one for one in (r2,)}
 """Our own metrics that are computed on sets of rows."""
 
 

@@ -24,7 +24,7 @@ from typing import Any
 
 from penstock.domain.verdict import Evidence, Outcome, Verdict
 from penstock.errors import ConfigError, PenstockError, Problem
-from penstock.gates.inputs import input_key, stage_names
+from penstock.gates.inputs import asked, input_key, stage_names
 from penstock.gates.subjects import Subjects
 from penstock.gates.targets import StageTest, target_problems
 
@@ -50,6 +50,8 @@ class StageTests:
         paths: tells what a stage reads and makes; by default dvc.yaml and dvc.lock do.
         state: where verdicts and reports are kept, by default ``.penstock`` in the root.
         python: the interpreter whose pytest is used.
+        champion_python: gives the interpreter of the champion's environment; asked only for tests
+            that ask for the champion.
 
     Raises:
         ConfigError: all targets that do not exist, and stages that dvc.yaml does not know, at once.
@@ -65,6 +67,7 @@ class StageTests:
         paths: StagePaths | None = None,
         state: Path | None = None,
         python: str = sys.executable,
+        champion_python: Callable[[Path], str] | None = None,
     ) -> None:
         self.root = root.absolute()
         self.mapping = tuple(mapping)
@@ -73,6 +76,7 @@ class StageTests:
         self._given = subjects
         self._paths = paths
         self._python = python
+        self._champion_python = champion_python
         problems = [one for test in mapping for one in target_problems(self.root, test)]
         problems += _stage_problems(self.root, mapping)
         if problems:
@@ -108,6 +112,7 @@ class StageTests:
             environment=named,
             subjects=self._subjects.paths(),
             paths=paths,
+            python=self._python,
         )
         remembered = self._recall(key, report)
         if remembered is not None:
@@ -115,12 +120,25 @@ class StageTests:
         report.parent.mkdir(parents=True, exist_ok=True)
         report.unlink(missing_ok=True)
         start = time.monotonic()
-        status, output = self._pytest(test, report, {**self._subjects.environment(), **named})
+        subjects = self._subjects_of(test)
+        status, output = self._pytest(test, report, {**subjects.environment(), **named})
         verdict = _verdict(stage, test, status, output, report, self.root)
         verdict = replace(verdict, seconds=time.monotonic() - start)
         if key is not None and verdict.outcome is Outcome.PASSED:
             self._remember(key, verdict, report)
         return verdict
+
+    def _subjects_of(self, test: StageTest) -> Subjects:
+        """Return the subjects, the champion with its own interpreter when the test asks for it."""
+        subjects = self._subjects
+        if (
+            self._champion_python is None
+            or subjects.champion is None
+            or "champion" not in asked(self.root, test.targets)
+        ):
+            return subjects
+        python = self._champion_python(subjects.champion)
+        return replace(subjects, champion_python=None if python == self._python else python)
 
     @cached_property
     def _subjects(self) -> Subjects:

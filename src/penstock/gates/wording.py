@@ -8,7 +8,7 @@ from penstock.domain.verdict import Evidence
 from penstock.gates.conditions import Clause, GateSpec
 from penstock.gates.decision import Answer
 from penstock.gates.estimates import APPROXIMATE, EXACT, FINITE, MEASURED
-from penstock.gates.names import METRICS
+from penstock.gates.names import METRICS, OPTIONS
 
 NO_CHAMPION = "no champion yet: nothing to compare with"
 
@@ -107,6 +107,8 @@ def explain(
     interval = f"between {number(evidence.low, unit)} and {number(evidence.high, unit)}"
     rows = evidence.details.get("unit_of_n", "rows")
     found = f"{evidence.name} is {value} on {evidence.n:,} {rows}"
+    if "clipped_at" in evidence.details:
+        found += f", each cut off at {number(float(evidence.details['clipped_at']), unit)}"
     sure = f"{promise(spec)}, {trust(guarantee, evidence.method)}"
     side = "above" if clause.comparison == ">" else "below"
     other = "below" if clause.comparison == ">" else "above"
@@ -133,6 +135,39 @@ def explain(
     return f"{found}: {interval} ({sure}), which does not settle {side} {threshold}; {more}" + (
         allowed.get(policy, "")
     )
+
+
+def unproven(clause: Clause, spec: GateSpec, evidence: Evidence) -> str:
+    """Return the words for an answer that only a large-sample method gives."""
+    unit = evidence.unit
+    side = (
+        "above" if clause.comparison == ">" else "below",
+        "below" if clause.comparison == ">" else "above",
+    )
+    seen = side[0] if spec.mode == "fp-free" else side[1]
+    return (
+        f"{evidence.name} is {number(evidence.value, unit)} on {evidence.n:,} rows: between "
+        f"{number(evidence.low, unit)} and {number(evidence.high, unit)}, {seen} "
+        f"{number(clause.threshold, unit)}, but only by {evidence.method}, a large-sample method "
+        f"that cannot promise {percent(spec.reliability)}"
+    )
+
+
+def stated(clause: Clause) -> str:
+    """Return how a clause can be written so that there is a method that keeps the promise."""
+    allow = "let large-sample methods count: `gates: {approximate: allow}`"
+    for term in clause.terms:
+        if "clip" in OPTIONS.get(term.metric, ()):
+            call = f"{term.metric}(clip=...)"
+            return f"say what one row can count for at most, {call} or gates.clip; or {allow}"
+        if term.metric == "r2":
+            return (
+                f"r2 > c is mse < (1 - c) * the variance: `{term.model}.mse(clip=...) < "
+                f"0.2 * mean.mse(clip=...)`; or {allow}"
+            )
+        if ":" in term.metric:
+            return f"return one number per row, and say its range: low=..., high=...; or {allow}"
+    return f"take a metric with an exact interval (docs: conditions); or {allow}"
 
 
 def remedy(clause: Clause, needs: int | None) -> str | None:

@@ -69,8 +69,8 @@ def flights():
         ("candidate.demographic_parity(origin) < 0.15", "passed", "surely below 0.15"),
         ("candidate.demographic_parity(origin) < 0.001", "failed", "surely above 0.001"),
         ("candidate.equal_opportunity(origin) < 0.3", "passed", "surely below 0.3"),
-        ("candidate.f1_macro > 0.6", "passed", "approximate"),
-        ("candidate.f1_macro > 0.99", "failed", "approximate"),
+        ("candidate.f1_macro > 0.6", "passed", "exact"),
+        ("candidate.f1_macro > 0.99", "failed", "exact"),
     ],
 )
 def test_gates_on_flights(flights, condition, outcome, words):

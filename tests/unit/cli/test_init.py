@@ -58,7 +58,7 @@ def test_a_number_to_predict_is_regression(repository):
     assert init(repository, "--yes") == ExitCode.DONE
     found = settings(repository)
     assert found.model.task == "regression"
-    assert "mae" in found.gates.conditions[0].text
+    assert "median_absolute_error" in found.gates.conditions[0].text
 
 
 def test_the_data_that_the_test_data_is_made_from_tells_the_task(repository):

@@ -7,6 +7,7 @@ import pytest
 from penstock.domain.verdict import Outcome, Verdict
 from penstock.errors import ConfigError, StateError
 from penstock.gates import ConditionSpec, GateSpec, judge
+from penstock.gates.custom import Workshop
 from penstock.gates.decision import Answer, decide, passes
 from penstock.gates.predictions import Predictions
 
@@ -260,13 +261,42 @@ def test_regression_metrics():
         "candidate.explained_variance > 0.7": "passed",
         "candidate.neg_mean_absolute_error > -1": "passed",
     }
-    spec = GateSpec(tuple(ConditionSpec(one) for one in conditions))
+    entries = tuple(ConditionSpec(one) for one in conditions)
+    spec = GateSpec(entries, approximate="allow")
     verdicts = judge(spec, candidate=model, champion=None, data=frame, target="delay")
     wrong = {one.name: one.words for one in verdicts if conditions[one.name] != one.outcome}
     assert not wrong
     by_name = {one.name: one for one in verdicts}
     assert "approximate" in by_name["candidate.mae < 1"].words
     assert "valid for any sample size" in by_name["candidate.mae(clip=20) < 1"].words
+    assert "cut off at 20" in by_name["candidate.mae(clip=20) < 1"].words
+
+
+def test_nothing_passes_by_a_method_that_cannot_keep_the_promise():
+    rng = np.random.default_rng(1)
+    truth = rng.normal(10, 3, 4000)
+    guess = truth + rng.normal(0, 1, 4000)
+    model = Predictions(True, None, guess, guess, None, n=4000)
+    frame = pd.DataFrame({"delay": truth})
+
+    def verdict(text, **settings):
+        spec = GateSpec((ConditionSpec(text),), **settings)
+        (found,) = judge(spec, candidate=model, champion=None, data=frame, target="delay")
+        return found
+
+    refused = verdict("candidate.mae < 1")
+    assert (refused.outcome, refused.stops) == (Outcome.INCONCLUSIVE, True)
+    assert "below 1, but only by student t" in refused.words
+    assert "cannot promise 99.9%" in refused.words
+    assert "mae(clip=...)" in refused.hint
+    assert "approximate: allow" in refused.hint
+    assert verdict("candidate.mae < 1", clip={"mae": 30.0}).outcome is Outcome.PASSED
+    assert verdict("candidate.mae < 0.5").outcome is Outcome.FAILED
+    assert "mean.mse" in verdict("candidate.r2 > 0.8").hint
+    assert verdict("candidate.mse(clip=50) < 0.2 * mean.mse(clip=50)").outcome is Outcome.PASSED
+    # Where failing is what is guarded, failing is what it must not do.
+    assert verdict("candidate.mae < 0.5", mode="fn-free").outcome is Outcome.INCONCLUSIVE
+    assert verdict("candidate.mae < 1", mode="fn-free").outcome is Outcome.PASSED
 
 
 def test_ranking_metrics_per_query():
@@ -296,13 +326,15 @@ def test_ranking_metrics_per_query():
 
 
 def test_a_metric_of_the_users_own(tmp_path, flights):
-    (tmp_path / "costs.py").write_text(
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "costs.py").write_text(
         "import numpy as np\n"
         "def per_row(target, predicted):\n    return np.where(target == predicted, 1.0, -2.0)\n"
         "def whole(target, predicted, factor=1.0):\n"
         "    return factor * float((target == predicted).mean())\n"
         "def scored(target, predicted, scores):\n    return float(scores[:, 1].mean())\n"
         "def broken(target, predicted):\n    raise ValueError('no luck')\n"
+        "def hung(target, predicted):\n    import time; time.sleep(600)\n"
     )
     found = flights(2000)
     conditions = [
@@ -312,19 +344,21 @@ def test_a_metric_of_the_users_own(tmp_path, flights):
         "candidate.costs:scored > 0.1",
         "candidate.costs:broken > 0",
         "candidate.costs:missing > 0",
+        "candidate.costs:hung > 0",
     ]
-    spec = GateSpec(tuple(ConditionSpec(one) for one in conditions))
+    entries = tuple(ConditionSpec(one) for one in conditions)
     verdicts = judge(
-        spec,
+        GateSpec(entries, approximate="allow"),
         candidate=found.model(),
         champion=None,
         data=found.frame,
         target="late",
-        root=tmp_path,
+        workshop=Workshop(tmp_path, timeout=5.0),
     )
-    assert [one.outcome.value for one in verdicts] == ["passed"] * 4 + ["error"] * 2
-    assert "no luck" in verdicts[4].words
-    assert "costs:missing" in verdicts[5].words
+    assert [one.outcome.value for one in verdicts] == ["passed"] * 4 + ["error"] * 3
+    assert "ValueError: no luck (src/costs.py:9)" in verdicts[4].words
+    assert "has no function missing; it has per_row, whole, scored, broken, hung" in verdicts[5].words
+    assert "costs:hung took longer than 5 s" in verdicts[6].words
 
 
 def test_more_than_two_classes():
