@@ -199,11 +199,15 @@ class Project:
         return found
 
     def previous(self) -> ModelVersion | None:
-        """Return the version that held the traffic before."""
+        """Return the version that held the traffic before; one that was taken back did not."""
         from penstock.registry import PREVIOUS
+        from penstock.rollouts.history import previous_champion
 
-        found: ModelVersion | None = self.registry.alias(self.model, PREVIOUS)
-        return found
+        if not self.champion_number():  # the journal knows nothing: it may have been deleted
+            found: ModelVersion | None = self.registry.alias(self.model, PREVIOUS)
+            return found
+        number = previous_champion(self.journal)
+        return self.recorded_version(int(number)) if number is not None else None
 
     def champion_number(self) -> str:
         """Return the champion's number as the journal has it, "" for none."""

@@ -79,6 +79,9 @@ def rollback(project: Path, version: str | None, reason: str) -> int:
     Examples:
       penstock rollback --reason "complaints from the sales team"
       penstock rollback --to 3
+
+    Ends with 0 when it has happened, 1 when the version could not be started: what served before
+    goes on serving then.
     """
     from penstock.assembly import Project
     from penstock.loop import Loop
@@ -88,11 +91,20 @@ def rollback(project: Path, version: str | None, reason: str) -> int:
         walk = Loop(opened).roll_back(version, Wishes(reason=reason))
         champion = opened.champion()
     output.emit(walk.to_dict(), lambda: _tell_rollback(walk, champion))
-    return ExitCode.DONE
+    return ExitCode.NO if _stayed(walk) else ExitCode.DONE
+
+
+def _stayed(walk: Any) -> bool:
+    """Whether the return did not happen: the wanted version could not be started."""
+    return bool(walk.rollout["operation"] == "rollback" and walk.rollout["phase"] == "aborted")
 
 
 def _tell_rollback(walk: Any, champion: Any) -> None:
     state = walk.rollout
+    if _stayed(walk):
+        click.echo(f"rollback {state['id']} did not happen: {state['reason']}")
+        click.echo(f"version {champion.version} goes on serving" if champion else "nothing serves")
+        return
     click.echo(f"rollback {state['id']}: {state['reason'] or state['words']}")
     click.echo(f"version {champion.version} is the champion: traffic, alias and release tag agree")
 

@@ -10,7 +10,7 @@ import click
 
 from penstock.cli import output
 from penstock.cli.options import common
-from penstock.errors import ExitCode, StateError, UnavailableError
+from penstock.errors import ExitCode, PenstockError, StateError, UnavailableError
 
 _REFRESH = 0.25
 _STALE = 10.0
@@ -177,9 +177,20 @@ def _drive(controller: Any, name: str, until: str) -> Any:
     while True:
         try:
             return controller.run_until(name, until, listener=tell)
-        except UnavailableError as error:
-            output.note(f"{name}: {error.message}; trying again")
+        except (UnavailableError, StateError) as error:
+            if not _may_pass(controller, name, error):
+                raise
+            if last != [error.message]:
+                output.note(f"{name}: {error.message}; trying again")
+                last[:] = [error.message]
             time.sleep(_RETRY)
+
+
+def _may_pass(controller: Any, name: str, error: PenstockError) -> bool:
+    """Whether trouble is worth waiting for: a rollout that has moved traffic is not left alone."""
+    if isinstance(error, UnavailableError):
+        return True
+    return error.code.startswith("gateway.") and not controller.state(name).phase.ended
 
 
 def _command(project: Path, rollout_id: str | None, verb: str, reason: str) -> int:

@@ -118,7 +118,7 @@ class Rollout(Section):
     interval: Duration = 0.5
     """Time between two looks."""
     on_inconclusive: Literal["hold", "rollback", "promote"] = "hold"
-    """What to do when the longest duration is over and the evidence says neither: hold goes back."""
+    """What to do when `max_duration` is over and the evidence says neither; hold goes back then."""
     max_duration: Duration = 86_400.0
     """Longest duration of a rollout."""
     probation: Duration = 600.0

@@ -22,7 +22,7 @@ from penstock.journal import Journal
 from penstock.rollouts.advance import advance, listens
 from penstock.rollouts.interface import Clock, Registrar, Target, Truth
 from penstock.rollouts.lock import Lock
-from penstock.rollouts.moves import registered
+from penstock.rollouts.moves import give_up, registered
 from penstock.rollouts.records import Records
 from penstock.rollouts.state import (
     ApplyTable,
@@ -171,7 +171,8 @@ class Controller:
             verdicts: of others who watch the challenger, such as a monitor of its quality.
 
         Raises:
-            StateError: what a person must change first (a port that is taken); retryable
+            StateError: what a person must change first (a port that is taken). A rollout that
+                has only begun is closed then; one that has moved traffic stays open. Retryable
                 trouble is kept in `RolloutState.trouble` and tried again by the next step.
         """
         return self._step(rollout_id, None, verdicts)
@@ -315,10 +316,14 @@ class Controller:
                     state, records = registered(state, effect.version)
                     state, generation = self._records.write(state, records, generation)
         except PenstockError as error:
+            state = replace(state, trouble=str(error))
+            records: Sequence[Effect] = ()
+            if not error.retryable and state.phase is RolloutPhase.STARTING:
+                # Nothing has moved yet, and nothing will before a person has changed something.
+                state, records = give_up(state, error.message)
+            self._records.write(state, records, generation)
             if not error.retryable:
                 raise
-            state = replace(state, trouble=str(error))
-            self._records.write(state, (), generation)
         return state
 
     def _apply(

@@ -119,6 +119,12 @@ def end(state: RolloutState) -> _Move:
     return replace(state, phase=phase, words=f"{where}: {state.reason}", needs=None), records
 
 
+def give_up(state: RolloutState, reason: str) -> _Move:
+    """Close a rollout that could not even begin; what served goes on serving."""
+    state, _ = roll_back(state, reason, ending=RolloutPhase.ABORTED)
+    return end(state)
+
+
 def _changed(state: RolloutState, version: str) -> Record:
     bundles = [one for one in (state.champion, state.challenger) if one is not None]
     before = next((one.version for one in bundles if one.version != version), None)

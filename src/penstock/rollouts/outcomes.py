@@ -155,14 +155,15 @@ class Outcomes:
             end = start
             if not table.num_rows:
                 continue
-            table = table.filter(
-                pc.is_in(table["request_id"], value_set=ids)
-                & pc.is_in(table["version"], value_set=_texts(versions))
-                & pc.is_in(table["role"], value_set=_texts(roles))
+            wanted = (
+                pc.field("request_id").isin(ids)
+                & pc.field("version").isin(_texts(versions))
+                & pc.field("role").isin(_texts(roles))
             )
+            table = table.filter(wanted)
             if table.num_rows:
                 parts.append(table)
-                real = table.filter(pc.is_in(table["role"], value_set=_texts(_REAL)))
+                real = table.filter(pc.field("role").isin(_texts(_REAL)))
                 missing -= len(pc.unique(real["request_id"]))
         return unified(parts) if parts else None
 

@@ -1,9 +1,11 @@
 """A real gateway with real workers, a load from real clients, a controller that can be killed."""
 
+import contextlib
 import http.client
 import itertools
 import json
 import os
+import queue
 import signal
 import socket
 import subprocess
@@ -19,7 +21,9 @@ from penstock.domain.rollout import Rule, RuleKind, Step, StepKind, Strategy
 from penstock.domain.version import Bundle
 from penstock.gateway import GatewayClient, GatewayOptions, start_gateway
 from penstock.journal import Journal
+from penstock.observations import Observations
 from penstock.rollouts import Controller, LocalTarget
+from penstock.rollouts.outcomes import Outcomes
 
 DRIVER = Path(__file__).with_name("driver.py")
 RUNTIME = """
@@ -50,7 +54,8 @@ class Light:
         if any(x % 100 < self.settings["fails"] for x in rows):
             return Reply(500, b'{"error": "a row that this version cannot take"}')
         time.sleep(self.settings["sleep"])
-        answers = [x % 2 for x in rows]
+        wrong = self.settings["wrong"]
+        answers = [x % 2 if x % 100 >= wrong else 1 - x % 2 for x in rows]
         return Reply(200, json.dumps({"predictions": answers}).encode(), str(answers[0]))
 
 
@@ -77,10 +82,10 @@ STRATEGY = Strategy(
 )
 
 
-def write_model(path, *, fails=0, sleep=0.0, breaks=False):
-    """A model that fails for `fails` percent of the rows, or is slow, or does not load."""
+def write_model(path, *, fails=0, sleep=0.0, breaks=False, wrong=0):
+    """A model that fails for `fails` percent of the rows, is slow, does not load, or is wrong."""
     path.mkdir(parents=True)
-    settings = {"fails": fails, "sleep": sleep, "breaks": breaks}
+    settings = {"fails": fails, "sleep": sleep, "breaks": breaks, "wrong": wrong}
     (path / "settings.json").write_text(json.dumps(settings))
     (path / "MLmodel").write_text("flavors:\n  light: {}\n")
 
@@ -125,9 +130,16 @@ class Answer:
 
 
 class Load:
-    """Clients that ask all the time, and come back when the connection breaks."""
+    """Clients that ask all the time, and come back when the connection breaks.
 
-    def __init__(self, port, clients=4, pause=0.005):
+    What `tell` returns for the number of an answered request and the version that answered is
+    told at /feedback a moment later; the label of a number is whether it is odd.
+    """
+
+    def __init__(self, port, clients=4, pause=0.005, tell=None):
+        self.tell = tell
+        self.told = 0
+        self._later = queue.SimpleQueue()
         self.port = port
         self.pause = pause
         self.answers = []
@@ -135,6 +147,7 @@ class Load:
         self._numbers = itertools.count()
         self._over = threading.Event()
         self._threads = [threading.Thread(target=self._ask) for _ in range(clients)]
+        self._threads.append(threading.Thread(target=self._tell))
 
     def __enter__(self):
         for one in self._threads:
@@ -157,11 +170,16 @@ class Load:
                     "127.0.0.1", self.port, timeout=20
                 )
                 connection.request(
-                    "POST", "/invocations", body, {"Content-Type": "application/json"}
+                    "POST",
+                    "/invocations",
+                    body,
+                    {"Content-Type": "application/json", "X-Request-Id": f"{id(self)}-{number}"},
                 )
                 answer = connection.getresponse()
                 answer.read()
                 version = answer.headers.get("X-Penstock-Version", "")
+                if answer.status == 200:
+                    self._later.put((number, version))
                 self.answers.append(Answer(sent, time.time(), answer.status, version))
             except (OSError, http.client.HTTPException):
                 self.broken += 1
@@ -172,6 +190,28 @@ class Load:
             time.sleep(self.pause)
         if connection is not None:
             connection.close()
+
+    def _tell(self):
+        """Tell what became known, a few at a time, a moment after the answers."""
+        while not self._over.is_set():
+            time.sleep(0.3)
+            waiting = [self._later.get() for _ in range(self._later.qsize())]
+            tell = self.tell
+            items = [tell(*one) for one in waiting] if tell is not None else []
+            items = [
+                {"request_id": f"{id(self)}-{number}", **item}
+                for (number, _), item in zip(waiting, items, strict=False)
+                if item is not None
+            ]
+            if items:
+                with contextlib.suppress(OSError, http.client.HTTPException):
+                    self._post(items)
+
+    def _post(self, items):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection.request("POST", "/feedback", json.dumps(items))
+        self.told += len(items) if connection.getresponse().status == 202 else 0
+        connection.close()
 
     def versions(self, since=0.0):
         return {one.version for one in self.answers if one.sent >= since}
@@ -199,7 +239,9 @@ class Stack:
         return FileRegistrar(self.root / "registry.json")
 
     def start_gateway(self):
-        return start_gateway(self.state_dir, GatewayOptions(port=self.port, timeout=10.0))
+        log = str(self.root / "observations")
+        options = GatewayOptions(port=self.port, timeout=10.0, log_dir=log, log_interval=0.2)
+        return start_gateway(self.state_dir, options)
 
     @property
     def champion(self):
@@ -215,7 +257,8 @@ class Stack:
 
     def controller(self, journal):
         target = LocalTarget(self.client, self.start_gateway)
-        return Controller(journal, target, self.registrar)
+        truth = Outcomes(Observations(self.root / "observations"))
+        return Controller(journal, target, self.registrar, truth=truth)
 
     def journal(self):
         return Journal(self.root / "journal.db")
@@ -304,6 +347,19 @@ def load(stack):
     with Load(stack.port) as one:
         stack.wait_for(lambda: any(answer.status == 200 for answer in one.answers))
         yield one
+
+
+@pytest.fixture
+def ask(stack):
+    """Makes a load that also tells what became known of its requests."""
+
+    @contextlib.contextmanager
+    def asking(tell=None):
+        with Load(stack.port, tell=tell) as one:
+            stack.wait_for(lambda: any(answer.status == 200 for answer in one.answers))
+            yield one
+
+    return asking
 
 
 @pytest.fixture

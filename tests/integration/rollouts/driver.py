@@ -8,7 +8,9 @@ from pathlib import Path
 from penstock.errors import UnavailableError
 from penstock.gateway import GatewayClient, GatewayOptions, start_gateway
 from penstock.journal import Journal
+from penstock.observations import Observations
 from penstock.rollouts import Controller, LocalTarget
+from penstock.rollouts.outcomes import Outcomes
 
 
 class FileRegistrar:
@@ -24,7 +26,8 @@ class FileRegistrar:
 
 def main():
     root, port, rollout_id = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
-    options = GatewayOptions(port=port, timeout=10.0)
+    log = root / "observations"
+    options = GatewayOptions(port=port, timeout=10.0, log_dir=str(log), log_interval=0.2)
 
     def starter():
         return start_gateway(root / "serve", options)
@@ -32,7 +35,8 @@ def main():
     target = LocalTarget(GatewayClient(root / "serve"), starter)
     registrar = FileRegistrar(root / "registry.json")
     with Journal(root / "journal.db") as journal:
-        controller = Controller(journal, target, registrar)
+        truth = Outcomes(Observations(log))
+        controller = Controller(journal, target, registrar, truth=truth)
         while True:
             try:
                 state = controller.run_until(rollout_id, "ended")
