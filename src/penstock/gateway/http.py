@@ -10,14 +10,15 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from http import HTTPStatus
 from time import monotonic
 from typing import Protocol, cast
 
 import httptools
 
 from penstock.gateway.exchange import Exchange
+from penstock.gateway.heads import END, Heads
 from penstock.gateway.refusals import problem
+from penstock.gateway.wire import written
 
 MAX_HEAD = 64 << 10
 """Longest head of a request in bytes, all headers together."""
@@ -32,8 +33,6 @@ MAX_URL = 8 << 10
 MAX_PIPELINED = 64
 """Requests of one connection in flight; then it is not read until answers went out."""
 
-_REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
-
 
 class Handler(Protocol):
     """What a connection hands its requests to."""
@@ -41,6 +40,8 @@ class Handler(Protocol):
     max_body: int
     reading: int
     """Bytes of bodies that are being received, over all connections."""
+    heads: Heads
+    """Heads of earlier requests."""
 
     def handle(self, request: Request) -> None:
         """Answer `request` by finishing its exchange, now or later."""
@@ -65,7 +66,7 @@ class Request:
     Attributes:
         method: such as ``b"POST"``.
         path: of the URL, without the query.
-        headers: by name in lower case; of repeated ones the last.
+        headers: by name in lower case; of repeated ones the last; not to be changed.
         body: whole.
         connection: to answer on.
         translate: turns the answer into what the client speaks, None for nothing to do.
@@ -120,7 +121,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, handler: Handler) -> None:
         self._handler = handler
-        self._loop = asyncio.get_running_loop()
+        self._heads = handler.heads.known
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpRequestParser(self)
         self._queue: deque[Exchange] = deque()
@@ -132,6 +133,8 @@ class Connection(asyncio.Protocol):
         self._head = 0
         self._lingers = False
         self._in_head = True
+        self._between = True
+        self._whole = 0
         self._paused = False
         self._blocked = False
         self._closing = False
@@ -159,6 +162,23 @@ class Connection(asyncio.Protocol):
         if self._closing:
             return  # the rest of what was refused
         self.since = now = monotonic()
+        if self._between:
+            end = data.find(END) + 4
+            known = self._heads.get(data[:end])
+            if known is not None and known.length == len(data) - end:
+                method, path, headers, _ = known
+                request = Request(self, method, path, headers, data[end:], True, now)
+                self._handler.handle(request)
+                return
+            if self._parse(data, now):
+                path = self._url.partition(b"?")[0]
+                self._handler.heads.learn(data, self._parser.get_method(), path, self._headers)
+        else:
+            self._parse(data, now)
+
+    def _parse(self, data: bytes, now: float) -> bool:
+        """Give bytes to the parser; tell whether they ended with the first request in them."""
+        self._whole = 0
         if not self.reading:
             self.reading = now
         if self._in_head:
@@ -173,6 +193,7 @@ class Connection(asyncio.Protocol):
             self._refusal = (431, f"the headers are longer than {MAX_HEAD} bytes")
         if self._refusal is not None:
             self._refuse(*self._refusal)
+        return self._whole == 1 and self._between and not self._closing
 
     def eof_received(self) -> bool:
         """Answer what is due to a client that will send no more, then close."""
@@ -196,6 +217,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         """Start a request."""
+        self._between = False
         self._url = b""
         self._headers = {}
         self._body = []
@@ -242,7 +264,8 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """Hand the request on."""
-        self._in_head = True
+        self._in_head = self._between = True
+        self._whole += 1
         self.reading = 0.0
         self._handler.reading -= self._size
         self._size = 0
@@ -291,12 +314,12 @@ class Connection(asyncio.Protocol):
             return
         if queue[0] is exchange and len(queue) == 1:
             queue.popleft()
-            transport.write(_written(exchange))
+            transport.write(written(exchange))
         else:
             due = []
             while queue and queue[0].status:
                 exchange = queue.popleft()
-                due.append(_written(exchange))
+                due.append(written(exchange))
                 if not exchange.keep_alive:
                     break
             if not due:
@@ -363,23 +386,3 @@ class Connection(asyncio.Protocol):
         elif self._transport is not None:
             self._closing = True
             self._transport.close()
-
-
-def _written(exchange: Exchange) -> bytes:
-    """Return an answer as it goes over the wire."""
-    status = exchange.status
-    head = b"HTTP/1.1 %d %b\r\ncontent-type: %b\r\ncontent-length: %d\r\n" % (
-        status,
-        _REASONS.get(status, b"Unknown"),
-        exchange.content,
-        len(exchange.answer),
-    )
-    if exchange.version:
-        head += b"x-penstock-version: %b\r\n" % exchange.version.encode()
-    if exchange.id:
-        head += b"x-request-id: %b\r\n" % exchange.id.encode("latin-1", "replace")
-    if exchange.retry_after:
-        head += b"retry-after: %d\r\n" % exchange.retry_after
-    if not exchange.keep_alive:
-        head += b"connection: close\r\n"
-    return head + exchange.extra + b"\r\n" + exchange.answer

@@ -10,6 +10,7 @@ from penstock.gateway.counting import Book
 from penstock.gateway.exchange import TEXT, Asked, Exchange
 from penstock.gateway.feedback import FeedbackDesk
 from penstock.gateway.fleet import Fleet
+from penstock.gateway.heads import Heads
 from penstock.gateway.http import Connection, Request
 from penstock.gateway.mirror import Mirror
 from penstock.gateway.options import GatewayOptions

@@ -106,8 +106,8 @@ def encode_answers(answers: Iterable[Answer]) -> bytes:
     return b"".join(parts)
 
 
-def decode_answers(payload: bytes) -> Iterator[Answer]:
-    """Yield the answers of a payload."""
+def decode_answers(payload: bytes) -> Iterator[tuple[int, int, bytes, bytes, bool]]:
+    """Yield the answers of a payload: what `Answer` holds, as plain tuples for speed."""
     (count,) = _COUNT.unpack_from(payload)
     heads = struct.unpack_from(f"<{4 * count}I", payload, 4)
     start = 4 + 16 * count
@@ -115,7 +115,7 @@ def decode_answers(payload: bytes) -> Iterator[Answer]:
         number, status, size, label_size = heads[at : at + 4]
         end = start + size
         label = payload[end : end + label_size] if label_size else b""
-        yield Answer(number, status & 0xFFFF, payload[start:end], label, plain=status >= TEXT_PLAIN)
+        yield number, status & 0xFFFF, payload[start:end], label, status >= TEXT_PLAIN
         start = end + label_size
 
 
