@@ -159,7 +159,7 @@ def judge(
     if ledger is None:
         return _all(bench, spec, conditions, champion is not None)
     answers = fingerprint(
-        (candidate.labels, candidate.scores),
+        (candidate.labels, candidate.scores, champion.labels if champion else None),
         (target, repr(replace(spec, conditions=())), *(one.text for one in spec.conditions)),
     )
     name = data if isinstance(data, Path) else Path("frame")
@@ -257,25 +257,7 @@ def _verdict(
     near_side, far_side = alpha, alpha / family
     low = estimate.lower(near_side if rising else far_side)
     high = estimate.upper(far_side if rising else near_side)
-    evidence = Evidence(
-        clause.words,
-        value=estimate.value if math.isfinite(estimate.value) else None,
-        low=low if math.isfinite(low) else None,
-        high=high if math.isfinite(high) else None,
-        threshold=clause.threshold,
-        comparison=clause.comparison,
-        n=estimate.n,
-        method=estimate.method,
-        unit=wording.unit_of(clause),
-        details={
-            "guarantee": estimate.guarantee,
-            "reliability": spec.reliability,
-            "alpha": alpha,
-            "tolerance": clause.tolerance,
-            "slice": case.where or None,
-            **estimate.details,
-        },
-    )
+    evidence = _evidence(case, estimate, spec, alpha, low, high)
     answer = decide(low, high, clause.comparison, clause.threshold, clause.tolerance, spec.mode)
     if not math.isfinite(estimate.value):
         answer = Answer.UNKNOWN  # nothing was seen: that never counts as a pass
@@ -303,4 +285,29 @@ def _verdict(
         blocking=blocking,
         needs=needs,
         hint=wording.stated(clause) if refused else wording.remedy(clause, needs),
+    )
+
+
+def _evidence(
+    case: Case, estimate: Estimate, spec: GateSpec, alpha: float, low: float, high: float
+) -> Evidence:
+    clause = case.clause
+    return Evidence(
+        clause.words,
+        value=estimate.value if math.isfinite(estimate.value) else None,
+        low=low if math.isfinite(low) else None,
+        high=high if math.isfinite(high) else None,
+        threshold=clause.threshold,
+        comparison=clause.comparison,
+        n=estimate.n,
+        method=estimate.method,
+        unit=wording.unit_of(clause),
+        details={
+            "guarantee": estimate.guarantee,
+            "reliability": spec.reliability,
+            "alpha": alpha,
+            "tolerance": clause.tolerance,
+            "slice": case.where or None,
+            **estimate.details,
+        },
     )

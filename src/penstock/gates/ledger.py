@@ -1,10 +1,11 @@
 """The ledger: how often a test set has decided, and when it is worn out.
 
 A test set is known by its content: the digests of its rows, whatever the file is called, in
-whatever order and format. A file that shares at least half of its rows with a known test set is
-that test set. Each candidate (known by its answers) that is judged on it is one use; judging the
-same answers against the same conditions again costs nothing and says the same. A use is written
-down before the verdicts are known, so that nobody dodges it by stopping the command.
+whatever order and format. A file that shares at least half of its rows with a known test set, or
+has as many rows and half of its columns, is that test set. Each candidate (known by its answers)
+that is judged on it is one use; judging the same answers against the same conditions again costs
+nothing and says the same. A use is written down before the verdicts are known, so that nobody
+dodges it by stopping the command.
 """
 
 from __future__ import annotations
@@ -19,11 +20,10 @@ from penstock.domain.event import Event, EventType
 from penstock.domain.verdict import Evidence, Outcome, Verdict
 from penstock.gates import budget
 from penstock.gates.conditions import GateSpec
-from penstock.gates.sketch import Sketch, overlap
+from penstock.gates.sketch import Sketch
 from penstock.journal import Journal, Transaction
 
 KIND = "testset"
-_SAME = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +104,13 @@ class Ledger:
             The account with this use in it.
         """
         with self.journal.transaction() as tx:
-            account, sketch_hex = self._find(tx, data, sketch)
+            account, known = self._find(tx, data, sketch)
             if any(use.answers == answers for use in account.uses):
                 return Account(account.digest, account.name, account.rows, account.uses, known=True)
             used = Account(
                 account.digest, account.name, account.rows, (*account.uses, Use(candidate, answers))
             )
-            tx.put(KIND, account.digest, {**used.to_dict(), "sketch": sketch_hex})
+            tx.put(KIND, account.digest, {**used.to_dict(), "sketch": known})
             tx.append(
                 Event(
                     EventType.TESTSET_USED,
@@ -134,14 +134,14 @@ class Ledger:
             ended = Account(present.digest, present.name, present.rows, uses)
             tx.put(KIND, account.digest, {**record.value, **ended.to_dict()})
 
-    def _find(self, tx: Transaction, data: Path, sketch: Sketch) -> tuple[Account, list[str]]:
+    def _find(self, tx: Transaction, data: Path, sketch: Sketch) -> tuple[Account, Any]:
         record = tx.get(KIND, sketch.digest)
         if record is not None:
             return Account.from_dict(record.value), record.value["sketch"]
         for other in self.journal.records(KIND):
-            if overlap(sketch, Sketch.from_hex(other.value["sketch"], other.id)) >= _SAME:
+            if sketch.same_as(Sketch.from_dict(other.value["sketch"], other.id)):
                 return Account.from_dict(other.value), other.value["sketch"]
-        return Account(sketch.digest, data.name, sketch.rows), sketch.to_hex()
+        return Account(sketch.digest, data.name, sketch.rows), sketch.to_dict()
 
 
 def worn_out(account: Account, spec: GateSpec) -> bool:

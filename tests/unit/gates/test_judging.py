@@ -357,7 +357,9 @@ def test_a_metric_of_the_users_own(tmp_path, flights):
     )
     assert [one.outcome.value for one in verdicts] == ["passed"] * 4 + ["error"] * 3
     assert "ValueError: no luck (src/costs.py:9)" in verdicts[4].words
-    assert "has no function missing; it has per_row, whole, scored, broken, hung" in verdicts[5].words
+    assert (
+        "has no function missing; it has per_row, whole, scored, broken, hung" in verdicts[5].words
+    )
     assert "costs:hung took longer than 5 s" in verdicts[6].words
 
 

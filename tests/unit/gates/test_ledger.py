@@ -40,31 +40,40 @@ def test_each_candidate_is_one_use_and_a_repetition_is_none(ask):
     assert ask(1) == ask(1)
 
 
-@pytest.mark.parametrize("disguise", ["renamed", "csv", "shuffled", "columns", "a few rows less"])
-def test_a_test_set_is_known_again_by_its_content(ask, disguise):
-    ask(1)
-    frame = ask.frame
-    if disguise == "csv":
-        frame.to_csv(ask.folder / "other.csv", index=False)
-    changed = {
-        "shuffled": frame.sample(frac=1, random_state=0),
-        "columns": frame[list(frame.columns)[::-1]],
-        "a few rows less": frame[:-150],
-    }.get(disguise, frame)
-    changed.to_parquet(ask.folder / "other.parquet")
-    if disguise == "a few rows less":
-        with Journal(ask.folder / "journal.db") as journal:
-            other = Sketch.of(ask.folder / "other.parquet")
-            account = Ledger(journal).begin(ask.folder / "x", other, "run-2", "answers")
-        assert len(account.uses) == 2
-        return
-    name = "other.csv" if disguise == "csv" else "other.parquet"
-    if disguise == "shuffled":
-        with Journal(ask.folder / "journal.db") as journal:
-            same = Sketch.of(ask.folder / name)
-            assert Ledger(journal).accounts()[0].digest == same.digest
-        return
-    assert "judged 2 of 32" in ask(2, file=name)[0].words
+DISGUISES = {
+    "renamed": lambda frame: frame,
+    "shuffled": lambda frame: frame.sample(frac=1, random_state=0),
+    "columns in another order": lambda frame: frame[list(frame.columns)[::-1]],
+    "a few rows less": lambda frame: frame[:-150],
+    "a row more": lambda frame: frame.iloc[[*range(len(frame)), 7]],
+    "a column more": lambda frame: frame.assign(one=1, noise=np.arange(len(frame)) ** 2),
+    "a column less": lambda frame: frame.drop(columns="row"),
+    "another feature": lambda frame: frame.assign(row=frame["row"] * 2.5),
+    "columns renamed": lambda frame: frame.rename(columns=str.upper),
+    "smaller numbers": lambda frame: frame.astype({"delay": "float32"}),
+}
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv"])
+@pytest.mark.parametrize("disguise", DISGUISES)
+def test_a_test_set_is_known_again_by_its_content(tmp_path, disguise, suffix):
+    rng = np.random.default_rng(4)
+    frame = pd.DataFrame(
+        {
+            "row": np.arange(3000),
+            "delay": rng.normal(size=3000),
+            "day": pd.Timestamp("2013-01-01") + pd.to_timedelta(np.arange(3000), unit="h"),
+            "late": rng.random(3000) < 0.2,
+        }
+    )
+    frame.to_parquet(tmp_path / "test.parquet")
+    other = tmp_path / f"other.{suffix}"
+    changed = DISGUISES[disguise](frame)
+    changed.to_parquet(other) if suffix == "parquet" else changed.to_csv(other, index=False)
+    with Journal(tmp_path / "journal.db") as journal:
+        for file, answers in ((tmp_path / "test.parquet", "1"), (other, "2")):
+            account = Ledger(journal).begin(file, Sketch.of(file), "run", answers)
+    assert [use.answers for use in account.uses] == ["1", "2"]
 
 
 def test_other_rows_are_another_test_set(ask, flights):
@@ -73,6 +82,23 @@ def test_other_rows_are_another_test_set(ask, flights):
         ask.folder / "fresh.parquet"
     )
     assert "judged 1 of 32" in ask(2, file="fresh.parquet")[0].words
+
+
+def test_fresh_rows_of_the_same_world_are_another_test_set(tmp_path):
+    rng = np.random.default_rng(5)
+    with Journal(tmp_path / "journal.db") as journal:
+        for answers in ("1", "2"):
+            frame = pd.DataFrame(
+                {
+                    "hour": rng.integers(0, 24, 3000),
+                    "carrier": rng.choice(["AA", "DL", "UA"], 3000),
+                    "distance": rng.choice([500, 760, 1400, 2475], 3000),
+                    "delay": rng.integers(-10, 60, 3000),
+                    "late": rng.random(3000) < 0.2,
+                }
+            )
+            account = Ledger(journal).begin(tmp_path / "t", Sketch.of(frame), "run", answers)
+    assert [use.answers for use in account.uses] == ["2"]
 
 
 def test_a_spent_test_set_stops_and_asks_for_fresh_rows(ask):
