@@ -11,6 +11,7 @@ import contextlib
 import os
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -146,8 +147,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     _prepare()
     if "_PENSTOCK_COMPLETE" in os.environ:
         cli.main(arguments, prog_name="penstock", complete_var="_PENSTOCK_COMPLETE")
+    meta: dict[str, Any] = {}
+    began = time.monotonic()
+    code = _answer(arguments, meta)
+    if meta:
+        from penstock.cli.record import record
+
+        record(arguments, meta, code, began)
+    return code
+
+
+def _answer(arguments: list[str], meta: dict[str, Any]) -> int:
     try:
-        return _invoke(arguments)
+        return _invoke(arguments, meta)
     except click.exceptions.Exit as error:
         return error.exit_code
     except (KeyboardInterrupt, click.Abort, EOFError):
@@ -160,12 +172,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         from penstock.cli import failure
 
+        meta["error"] = error
         return failure.report(error, arguments)
 
 
-def _invoke(arguments: list[str]) -> int:
+def _invoke(arguments: list[str], meta: dict[str, Any]) -> int:
     with cli.make_context("penstock", arguments) as context:
-        answer = cli.invoke(context)
+        try:
+            answer = cli.invoke(context)
+        finally:
+            meta |= context.meta
     sys.stdout.flush()
     return answer if isinstance(answer, int) else ExitCode.DONE
 

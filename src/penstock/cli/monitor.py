@@ -198,10 +198,10 @@ def export(project: Path, kind: str, folder: Path | None, url: str | None) -> No
 @click.option("--follow", "-f", is_flag=True, help="Go on until stopped.")
 @common
 def logs(project: Path, follow: bool) -> None:
-    """Write predictions as lines in the Elastic Common Schema, for Filebeat or Logstash.
+    """Write predictions and events as lines in the Elastic Common Schema, for a shipper.
 
-    Appends what is new to .penstock/logs/predictions.ndjson. May be stopped at any time: the next
-    call carries on.
+    Appends what is new to predictions.ndjson and events.ndjson in .penstock/logs. May be stopped
+    at any time: the next call carries on. Penstock's own processes log by themselves.
 
     \b
     Examples:
@@ -209,19 +209,24 @@ def logs(project: Path, follow: bool) -> None:
       penstock monitor logs --follow
     """
     from penstock.assembly import Project
-    from penstock.monitors.shipping import ship
-    from penstock.monitors.traffic import SETTLE
+    from penstock.monitors.shipping import EVENTS, PREDICTIONS, ship, ship_events
+    from penstock.monitors.traffic import settling
     from penstock.observations import Observations
 
-    path = project / ".penstock" / "logs" / "predictions.ndjson"
+    folder = project / ".penstock" / "logs"
+    path, story = folder / PREDICTIONS, folder / EVENTS
     with Project.open(project) as opened:
         log = Observations(opened.root / ".penstock" / "observations")
         while True:
-            count = ship(log, opened.journal, opened.model, path, until=time.time() - SETTLE)
+            until = time.time() - settling(opened.settings)
+            count = ship(log, opened.journal, opened.model, path, until=until)
+            told = ship_events(opened.journal, story)
             if not follow:
                 break
             time.sleep(5.0)
-    output.emit({"path": str(path), "rows": count}, f"{count:,} predictions added to {path}")
+    said = f"{count:,} predictions added to {path}\n{told:,} events added to {story}"
+    files = {"path": str(path), "rows": count, "events": {"path": str(story), "rows": told}}
+    output.emit(files, said)
 
 
 @monitor.command()

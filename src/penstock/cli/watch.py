@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def watch(
         return found
 
     with Project.open(project) as opened:
-        tell = (lambda _words: None) if output.wants_json() else _tell
+        tell = _teller(project)
         watcher = Watch(opened, tell, monitors=monitors)
         ears = _listener(opened, listen, woken.set) if listen else None
         try:
@@ -86,8 +87,18 @@ def _words(seen: dict[str, Any]) -> str:
     return str(seen["retraining"] or seen["decision"]["reason"])
 
 
-def _tell(words: str) -> None:
-    click.echo(f"{time.strftime('%H:%M:%S')} {words}", err=True)
+def _teller(project: Path) -> Callable[[str], None]:
+    """Return what tells a person what is seen and done, and the project's log."""
+    from penstock.cli.record import log_of
+
+    log, quiet = log_of(project, "watch"), output.wants_json()
+
+    def tell(words: str) -> None:
+        log.write(words, {"event.action": "watched"})
+        if not quiet:
+            click.echo(f"{time.strftime('%H:%M:%S')} {words}", err=True)
+
+    return tell
 
 
 def _listener(opened: Any, listen: str, awake: Any) -> Any:

@@ -12,13 +12,13 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 from penstock.errors import ExitCode, StateError
 from penstock.gateway import places
 from penstock.gateway.options import GatewayOptions
+from penstock.logs import ERROR, Log
 
 MAX_PAUSE = 5.0
 """Longest pause in seconds before a gateway that keeps dying is started again."""
@@ -84,6 +84,7 @@ def watch(state: Path, options: GatewayOptions, command: list[str]) -> int:
         StateError: the port or the state directory is in use.
     """
     held = lock(state)
+    log = Log(places.log_file(state, "gateway"), "guard")
     listener = bind(options)
     told: list[int] = []
     child: subprocess.Popen[bytes] | None = None
@@ -107,7 +108,10 @@ def watch(state: Path, options: GatewayOptions, command: list[str]) -> int:
             return max(code, 0)
         if time.monotonic() - began > HEALTHY:
             pause = 0.0
-        sys.stderr.write(f"the gateway died ({code}); starting it again\n")
-        sys.stderr.flush()
+        log.write(
+            f"the gateway died ({code}); starting it again",
+            {"event.action": "gateway-died", "process.exit_code": code},
+            level=ERROR,
+        )
         time.sleep(pause)
         pause = min(MAX_PAUSE, pause * 2 or 0.1)

@@ -9,8 +9,15 @@ from pathlib import Path
 SOCKET = "gateway.sock"
 RECORD = "gateway.json"
 LOG = "gateway.log"
+LOGS = "log"
+"""Directory of the lines that gateway, workers and writer log."""
 OPTIONS = "options.json"
 LOCK = "gateway.lock"
+
+
+def log_file(state: Path, component: str) -> Path:
+    """Return where a component's lines go."""
+    return state / LOGS / f"{component}.ndjson"
 
 
 def listen(path: Path) -> socket.socket:

@@ -18,6 +18,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, cast
 
+from penstock import logs
+from penstock.gateway import places
 from penstock.gateway.exchange import Exchange
 from penstock.gateway.options import GatewayOptions
 from penstock.gateway.split import place
@@ -197,7 +199,11 @@ class Tap(asyncio.Protocol):
                     stdout=log,
                     stderr=log,
                     pass_fds=(theirs.fileno(),),
-                    env={**os.environ, "OMP_NUM_THREADS": "1"},
+                    env={
+                        **os.environ,
+                        "OMP_NUM_THREADS": "1",
+                        logs.VARIABLE: str(places.log_file(self._state, "writer").absolute()),
+                    },
                 )
         except OSError as error:
             ours.close()

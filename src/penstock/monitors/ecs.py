@@ -11,12 +11,14 @@ import json
 import logging
 import time
 import traceback
+from collections.abc import Sequence
 from typing import Any
 
+from penstock.domain.event import Event, EventType
+from penstock.logs import ECS as VERSION
+from penstock.logs import timestamp
 from penstock.monitors.alerts import Alert
 
-VERSION = "9.4.0"
-"""Of ECS, as written in `ecs.version`."""
 DATASET = "penstock.events"
 _LEVELS = {"info": "info", "warning": "warn", "severe": "error"}
 _UNWRITABLE = (float("inf"), float("-inf"))
@@ -79,12 +81,6 @@ class EcsFormatter(logging.Formatter):
         return json.dumps(fields, ensure_ascii=False, default=str)
 
 
-def timestamp(moment: float) -> str:
-    """Return a time as ECS wants it: UTC, with milliseconds."""
-    whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(moment))
-    return f"{whole}.{int(moment * 1000) % 1000:03d}Z"
-
-
 def alert_line(alert: Alert, status: str) -> dict[str, Any]:
     """Return an alert as the fields of an ECS event."""
     return {
@@ -110,12 +106,93 @@ def alert_line(alert: Alert, status: str) -> dict[str, Any]:
     }
 
 
-def prediction_line(row: dict[str, Any], *, model: str) -> dict[str, Any]:
+_ENDS = {
+    "passed": "success", "succeeded": "success", "promoted": "success", "unchanged": "success",
+    "ran": "success", "restored": "success", "failed": "failure", "refused": "failure",
+    "error": "failure", "rolledback": "failure",
+}  # fmt: skip
+"""What an outcome of the loop is in the words of ECS; of others nothing is said."""
+_OF_RUNS = ("run.", "stage.", "candidate.", "gate.", "trigger.")
+
+
+def event_line(event: Event, chain: Sequence[Event] = ()) -> dict[str, Any]:
+    """Return an event of the journal as the fields of an ECS event.
+
+    Args:
+        event: of the journal.
+        chain: what caused it, the nearest first: run, version and rollout are taken from there
+            where the event itself does not name them.
+    """
+    if event.type in {EventType.ALERT_RAISED, EventType.ALERT_RESOLVED}:
+        firing = event.type is EventType.ALERT_RAISED
+        line = alert_line(Alert.from_dict(event.data), "firing" if firing else "resolved")
+    else:
+        line = _plain_line(event)
+    line |= {
+        "@timestamp": timestamp(event.time),
+        "event.id": str(event.id),
+        "user.name": event.actor or "penstock",
+        "penstock.subject": event.subject,
+    }
+    if event.cause is not None:
+        line["penstock.cause"] = str(event.cause)
+    for name, value in _correlation([event, *chain]).items():
+        line.setdefault(f"penstock.{name}", value)
+    return {name: value for name, value in line.items() if value is not None}
+
+
+def _plain_line(event: Event) -> dict[str, Any]:
+    data = event.data
+    said = str(data.get("words") or data.get("reason") or "")
+    outcome = _ENDS.get(str(data.get("outcome", event.type.value.partition(".")[2])))
+    title = f"{event.type.value.replace('.', ' ')}: {event.subject}"
+    line: dict[str, Any] = {
+        "@timestamp": "",
+        "log.level": "warn" if outcome == "failure" else "info",
+        "message": f"{title}: {said}" if said else title,
+        "ecs.version": VERSION,
+        "event.kind": "event",
+        "event.dataset": DATASET,
+        "event.action": event.type.value.replace(".", "-"),
+        "event.outcome": outcome,
+        "event.reason": str(data["reason"]) if data.get("reason") else None,
+        "service.name": "penstock",
+        "penstock.data": data,
+    }
+    if isinstance(data.get("seconds"), int | float):
+        line["event.duration"] = int(data["seconds"] * 1e9)
+    return line
+
+
+def _correlation(chain: Sequence[Event]) -> dict[str, str]:
+    """Return what an event belongs to: the first that it or one of its causes names."""
+    found: dict[str, str] = {}
+    for one in chain:
+        kind, subject, data = one.type.value, one.subject, one.data
+        names: dict[str, Any] = {"run": data.get("run_id"), "rollout": data.get("rollout")}
+        if kind.startswith(_OF_RUNS):
+            names["run"] = subject
+        if kind.startswith("rollout."):
+            names["rollout"] = subject
+            names["version"] = data.get("to") or data.get("version")
+        elif kind.startswith("retraining."):
+            names["retraining"] = subject
+        model, slash, version = subject.rpartition("/")
+        if slash and version.isdecimal():
+            names |= {"model": model, "version": version}
+        for name, value in names.items():
+            if value:
+                found.setdefault(name, str(value))
+    return found
+
+
+def prediction_line(row: dict[str, Any], *, model: str, run: str = "") -> dict[str, Any]:
     """Return one row of the prediction log as the fields of an ECS event.
 
     Args:
         row: as `penstock.observations.Observations.read` gives it.
         model: name of the model.
+        run: that made the version, "" when unknown.
     """
     features = {
         name.removeprefix("features."): value
@@ -144,6 +221,8 @@ def prediction_line(row: dict[str, Any], *, model: str) -> dict[str, Any]:
         "penstock.row": int(row["row"]),
         "penstock.features": features,
     }
+    if run:
+        fields["penstock.run"] = run
     prediction, label = row.get("prediction"), row.get("label")
     if prediction is not None:
         number = isinstance(prediction, int | float)

@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from penstock.config.settings import Settings
 from penstock.observations import Observations
 
 FEATURE = "features."
 PREDICTION = "prediction"
 REPLAY = "penstock-replay-"
 """Beginning of the ids of requests that replay training rows; they are no traffic."""
-SETTLE = 15.0
-"""Seconds after which a request is in the log, if it ever will be: its time-out and a flush."""
+FLUSH = 3.0
+"""Seconds that an answered request may take into the log."""
 _FIRST_SLICE = 60.0
 _LONGEST_SLICE = 6 * 3600.0
 
@@ -30,6 +31,11 @@ class Part:
     table: Any
     since: float
     until: float
+
+
+def settling(settings: Settings) -> float:
+    """Return the seconds after which a request is in the log, if it ever will be."""
+    return settings.serve.timeout + FLUSH
 
 
 def windows(

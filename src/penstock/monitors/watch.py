@@ -29,7 +29,7 @@ from penstock.monitors.quality import QualityMonitor
 from penstock.monitors.reference import Feature, Reference, build_reference, read_rows
 from penstock.monitors.skew import LiveEndpoint, SkewMonitor
 from penstock.monitors.state import KIND, WatchState
-from penstock.monitors.traffic import PREDICTION, SETTLE, Part, named, windows
+from penstock.monitors.traffic import PREDICTION, Part, named, settling, windows
 from penstock.observations import Observations
 
 MOST_WINDOWS = 100
@@ -46,7 +46,8 @@ class Watcher:
         settings: of the project.
         journal: where its memory and the events go.
         observations: the prediction log; by default the project's.
-        settle: seconds after which the log has all of a moment.
+        settle: seconds after which the log has all of a moment; by default the time-out of
+            requests and a flush.
         endpoint: the live endpoint, for training/serving skew; by default the project's gateway.
     """
 
@@ -57,14 +58,14 @@ class Watcher:
         journal: Journal,
         *,
         observations: Observations | None = None,
-        settle: float = SETTLE,
+        settle: float | None = None,
         endpoint: LiveEndpoint | None = None,
     ) -> None:
         self.root = root
         self.settings = settings
         self.journal = journal
         self.observations = observations or Observations(root / ".penstock" / "observations")
-        self._settle = settle
+        self._settle = settling(settings) if settle is None else settle
         self._endpoint = endpoint or ServedModel(root / ".penstock" / "serve")
         self._reference: tuple[str, Reference] | None = None
 

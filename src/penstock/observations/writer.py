@@ -22,6 +22,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from penstock.logs import ERROR, from_environment
 from penstock.observations.records import Feedback, MessageReader, Record
 from penstock.observations.spool import Spool, orphans
 from penstock.observations.store import Observations
@@ -57,6 +58,7 @@ class Writer:
         self._keep = keep
         self._records: list[Record] = []
         self._feedback: list[Feedback] = []
+        self._log = from_environment("writer")
         self._spool = Spool(store.directory)
         self._messages = 0
         self._bytes = 0
@@ -88,7 +90,7 @@ class Writer:
             for _, items in orphans(self._store.directory):
                 self._store.append_feedback(items)
         except OSError as error:
-            sys.stderr.write(f"labels of a writer that was killed cannot be read: {error}\n")
+            self._trouble("labels of a writer that was killed cannot be stored yet", error)
 
     def _take(
         self, connection: socket.socket, messages: Sequence[Sequence[Record | Feedback]]
@@ -112,7 +114,7 @@ class Writer:
         try:
             self._spool.keep(labels)
         except OSError as error:
-            sys.stderr.write(f"labels cannot be kept: {error}\n")
+            self._trouble("labels cannot be kept", error)
             self._say(connection, {"refused": told, "error": str(error)})
         else:
             self._feedback += labels
@@ -137,7 +139,7 @@ class Writer:
         except OSError as error:
             # A full disk must not stop the traffic: what could not be written is counted.
             said |= {"dropped": len(records), "error": str(error)}
-            sys.stderr.write(f"the prediction log lost {len(records)} records: {error}\n")
+            self._trouble(f"the prediction log lost {len(records)} records", error)
         try:
             if self._feedback:
                 self._store.append_feedback(self._feedback)
@@ -148,8 +150,20 @@ class Writer:
             # Labels stay where they are: on disk already, and tried again at the next round.
             self._due = time.monotonic() + RETRY
             said["error"] = str(error)
-            sys.stderr.write(f"labels wait to be written: {error}\n")
+            self._trouble("labels wait to be written", error)
         self._say(connection, said)
+
+    def _trouble(self, words: str, error: OSError) -> None:
+        self._log.write(
+            f"{words}: {error}",
+            {
+                "event.action": "prediction-log-refused",
+                "error.type": type(error).__name__,
+                "error.message": str(error),
+                "penstock.model": self._model,
+            },
+            level=ERROR,
+        )
 
     @staticmethod
     def _say(connection: socket.socket | None, said: dict[str, object]) -> None:

@@ -108,7 +108,7 @@ def test_a_worker_that_eats_memory_is_replaced(site):
     site.start(memory_mb=150)
     site.apply(site.bundle(1), champion="1")
     assert ask(site, BODY % (b'"eat"', 1))[0] == 200
-    log = site.folder / "serve" / "gateway.log"
+    log = site.folder / "serve" / "log" / "gateway.ndjson"
     deadline = time.monotonic() + 60
     while "the limit is 150 MiB" not in log.read_text():
         assert time.monotonic() < deadline

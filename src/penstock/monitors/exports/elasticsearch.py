@@ -8,7 +8,7 @@ from typing import Any
 
 from penstock.config.settings import Settings
 
-STREAMS = ("logs-penstock.predictions-default", "logs-penstock.events-default")
+STREAMS = tuple(f"logs-penstock.{one}-default" for one in ("predictions", "events", "log"))
 PRIORITY = 200
 """Above the 100 of Elasticsearch's built-in template for ``logs-*-*``."""
 KEYWORD: dict[str, Any] = {"type": "keyword", "ignore_above": 1024}
@@ -60,6 +60,7 @@ FIELDS: dict[str, dict[str, Any]] = {
     "@timestamp": {"type": "date"},
     "message": {"type": "match_only_text"},
     "ecs.version": KEYWORD,
+    "error.code": KEYWORD,
     "error.message": {"type": "match_only_text"},
     "error.stack_trace": {"type": "wildcard"},
     "error.type": KEYWORD,
@@ -81,12 +82,15 @@ FIELDS: dict[str, dict[str, Any]] = {
     "log.origin.file.line": {"type": "long"},
     "log.origin.file.name": KEYWORD,
     "log.origin.function": KEYWORD,
+    "process.exit_code": {"type": "long"},
     "process.pid": {"type": "long"},
     "process.thread.name": KEYWORD,
     "rule.name": KEYWORD,
     "service.environment": KEYWORD,
     "service.name": KEYWORD,
+    "service.type": KEYWORD,
     "service.version": KEYWORD,
+    "user.name": KEYWORD,
 }
 """Fields of the Elastic Common Schema that penstock writes, with the types that ECS gives them."""
 
@@ -96,6 +100,12 @@ OWN: dict[str, dict[str, Any]] = {
     "penstock.role": KEYWORD,
     "penstock.row": {"type": "integer"},
     "penstock.run": KEYWORD,
+    "penstock.rollout": KEYWORD,
+    "penstock.retraining": KEYWORD,
+    "penstock.subject": KEYWORD,
+    "penstock.cause": KEYWORD,
+    "penstock.generation": {"type": "long"},
+    "penstock.data": {"type": "flattened", "ignore_above": 1024},
     "penstock.features": {"type": "flattened", "ignore_above": 1024},
     "penstock.prediction.value": {"type": "double"},
     "penstock.prediction.text": KEYWORD,

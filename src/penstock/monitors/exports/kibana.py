@@ -14,6 +14,7 @@ from penstock.config.settings import Settings
 _VIEWS = {
     "penstock-predictions": ("logs-penstock.predictions-*", "Penstock predictions"),
     "penstock-events": ("logs-penstock.events-*", "Penstock events"),
+    "penstock-log": ("logs-penstock.log-*", "Penstock's own processes"),
 }
 
 
@@ -46,6 +47,12 @@ def _searches(model: str) -> list[dict[str, Any]]:
         _search("penstock-alerts", f"Alerts of {model}", "penstock-events",
                 f'{who} and event.kind : "alert"',
                 ["log.level", "rule.name", "message", "event.reason", "penstock.alert.command"]),
+        _search("penstock-story", f"What happened to {model}", "penstock-events",
+                'event.dataset : "penstock.events"',
+                ["event.action", "message", "penstock.run", "penstock.version", "user.name"]),
+        _search("penstock-troubles", "Troubles of penstock's processes", "penstock-log",
+                'log.level : ("warn" or "error")',
+                ["log.level", "log.logger", "message", "penstock.version", "error.message"]),
     ]  # fmt: skip
 
 

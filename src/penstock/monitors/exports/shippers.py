@@ -8,8 +8,13 @@ from typing import Any
 from penstock.config.settings import Settings
 from penstock.monitors.exports.prometheus import dump
 
-LOGS = {"predictions": "predictions.ndjson", "events": "alerts.ndjson"}
-"""Data set -> file in ``.penstock/logs``."""
+LOGS = {
+    "predictions": "logs/predictions.ndjson",
+    "events": "logs/events.ndjson",
+    "commands": "logs/penstock.ndjson",
+    "serving": "serve/log/*.ndjson",
+}
+"""What it is -> files in ``.penstock``."""
 
 
 def filebeat(root: Path, settings: Settings, url: str | None) -> dict[str, str]:
@@ -32,7 +37,10 @@ def _stream(root: Path, name: str, file: str) -> dict[str, Any]:
     return {
         "type": "filestream",
         "id": f"penstock-{name}",
-        "paths": [str(root / ".penstock" / "logs" / file)],
+        "paths": [str(root / ".penstock" / file)],
+        # A file that was set aside is read to its end under its new name.
+        "prospector.scanner.fingerprint.enabled": True,
+        "file_identity.fingerprint": None,
         "parsers": [
             {
                 "ndjson": {
@@ -49,7 +57,7 @@ def _stream(root: Path, name: str, file: str) -> dict[str, Any]:
 def logstash(root: Path, settings: Settings, url: str | None) -> dict[str, str]:
     """Return the pipeline of Logstash, for where lines are to be changed on the way."""
     del url
-    folder = root / ".penstock" / "logs"
+    folder = root / ".penstock"
     paths = ", ".join(f'"{folder / file}"' for file in LOGS.values())
     return {"penstock.conf": _PIPELINE.format(paths=paths, model=settings.model.name)}
 

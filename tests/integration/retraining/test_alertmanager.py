@@ -1,0 +1,145 @@
+"""The whole chain: traffic drifts, Prometheus sees it, Alertmanager tells, penstock retrains.
+
+Gateway, monitors, Prometheus and Alertmanager (Debian's) and `penstock watch` are processes of
+their own, joined by the files that `penstock monitor export` writes; only their intervals are
+shortened. Nothing but Alertmanager's webhook may ask for a retraining here.
+"""
+
+import contextlib
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import numpy as np
+import pytest
+import yaml
+
+from penstock.domain.event import EventType
+from penstock.journal import Journal
+
+TRAIN_DATA = "  target: bought\n  train_data: data/train.csv\n"
+SETTINGS = """
+monitor:
+  window: 300
+  interval: 1s
+  skew: false
+"""
+
+
+def tool(*names):
+    for name in names:
+        if found := shutil.which(name):
+            return found
+    pytest.fail(
+        f"{names[0]} is not installed; .ci/run installs it, or: apt-get install "
+        "--no-install-recommends prometheus prometheus-alertmanager"
+    )
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as one:
+        return one.getsockname()[1]
+
+
+@contextlib.contextmanager
+def running(words, cwd, log):
+    with (cwd / log).open("wb") as out:
+        process = subprocess.Popen(words, cwd=cwd, stdout=out, stderr=out)
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(60)
+
+
+def until(found, what, seconds=150):
+    deadline = time.monotonic() + seconds
+    while not (value := found()):
+        assert time.monotonic() < deadline, what
+        time.sleep(0.2)
+    return value
+
+
+def events(mini, type):
+    with Journal(mini.root / ".penstock/journal.db") as journal:
+        return list(journal.events(type=type))
+
+
+def send(url, rows):
+    """Send rows that are older by two standard deviations, fifty in a request."""
+    drawn = np.random.default_rng(8).normal([2.0, 0.0, 0.0], size=(rows, 3))
+    columns = ["age", "visits", "spent"]
+    for part in drawn.reshape(-1, 50, 3).tolist():
+        body = {"dataframe_split": {"columns": columns, "data": part}}
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(f"{url}/invocations", json.dumps(body).encode(), headers)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            assert len(json.load(answer)["predictions"]) == 50
+
+
+def configured(mini, gateway, metrics, hooks, alertmanager):
+    """Export the configuration as a user does, and give it the ports and seconds of this test."""
+    folder = mini.root / "monitoring"
+    url = f"http://{hooks}"
+    mini.penstock("monitor", "export", "prometheus", "-o", "monitoring")
+    mini.penstock("monitor", "export", "alertmanager", "-o", "monitoring", "--url", url)
+    config = yaml.safe_load((folder / "prometheus.yml").read_text())
+    config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
+    config["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] = [alertmanager]
+    for job, target in zip(config["scrape_configs"], (gateway, metrics), strict=True):
+        job["static_configs"][0]["targets"] = [target]
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
+    routing = yaml.safe_load((folder / "alertmanager.yml").read_text())
+    routing["route"]["group_wait"] = routing["route"]["routes"][0]["group_wait"] = "0s"
+    (folder / "alertmanager.yml").write_text(yaml.safe_dump(routing))
+    (folder / "penstock-token").write_text("t0ken-of-this-test")
+    (mini.root / ".penstock/watch.token").write_text("t0ken-of-this-test\n")
+    return folder
+
+
+@pytest.mark.timeout(280)
+def test_a_drift_starts_a_retraining_through_prometheus_and_alertmanager(mini):
+    programs = tool("prometheus"), tool("prometheus-alertmanager", "alertmanager")
+    places = [f"127.0.0.1:{free_port()}" for _ in range(5)]
+    gateway, metrics, hooks, prometheus, alertmanager = places
+    serve = f"serve: {{port: {gateway.rpartition(':')[2]}, timeout: 1s}}" + SETTINGS
+    mini.edit("penstock.yaml", "triggers: [data]", "triggers: [webhook]")
+    mini.edit("penstock.yaml", "serve: {port: 0}", serve)
+    mini.edit("penstock.yaml", "  target: bought\n", TRAIN_DATA)
+    mini.commit("Watch")
+    (mini.root / ".penstock").mkdir()
+    folder = configured(mini, gateway, metrics, hooks, alertmanager)
+    penstock = [sys.executable, "-m", "penstock"]
+    with contextlib.ExitStack() as stack:
+
+        def start(log, *words, cwd=folder):
+            stack.enter_context(running(list(words), cwd, log))
+
+        start("alertmanager.log", programs[1], "--config.file=alertmanager.yml",
+              "--storage.path=am", f"--web.listen-address={alertmanager}",
+              "--cluster.listen-address=")  # fmt: skip
+        start("prometheus.log", programs[0], "--config.file=prometheus.yml",
+              "--storage.tsdb.path=tsdb", f"--web.listen-address={prometheus}")  # fmt: skip
+        assert mini.ask("retrain")["retraining"]["outcome"] == "promoted"
+        send(f"http://{gateway}", 600)
+        mini.more_data(seed=1)
+        port = metrics.rpartition(":")[2]
+        start("metrics.log", *penstock, "monitor", "metrics", "--port", port, cwd=mini.root)
+        start("watch.log", *penstock, "watch", "--listen", hooks, "--interval", "0.5",
+              cwd=mini.root)  # fmt: skip
+        until(lambda: events(mini, EventType.RETRAINING_STARTED)[1:], "an order")
+        until(lambda: events(mini, EventType.RETRAINING_FINISHED)[1:], "its end")
+    (drift,) = events(mini, EventType.DRIFT_DETECTED)
+    assert drift.data["features"] == ["age"]
+    _, asked = events(mini, EventType.RETRAINING_REQUESTED)
+    assert asked.data["kind"] == "webhook"
+    _, ordered = events(mini, EventType.RETRAINING_STARTED)
+    assert "PenstockDrift" in ordered.data["reason"]
+    _, finished = events(mini, EventType.RETRAINING_FINISHED)
+    assert finished.data["outcome"] == "promoted"
+    assert mini.ask("status")["champion"]["version"] == 2
