@@ -53,6 +53,21 @@ def test_settings_that_are_known_to_be_valid_load_no_parser(tmp_path):
     assert loaded(code, cwd=tmp_path) == set()
 
 
+def test_a_run_with_nothing_to_do_loads_nothing_heavy(tmp_path):
+    text = "model: {name: m1, path: made, test_data: dvc.yaml, target: y}\n"
+    (tmp_path / "penstock.yaml").write_text(text, encoding="utf-8")
+    text = "stages: {make: {cmd: echo x > made, outs: [made]}}\n"
+    (tmp_path / "dvc.yaml").write_text(text, encoding="utf-8")
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    subprocess.run(["git", "add", "."], cwd=tmp_path, check=True)
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org"]
+    subprocess.run([*git, "commit", "-qm", "x"], cwd=tmp_path, check=True)
+    code = "from penstock.cli.main import main; assert main(['run', 'make']) == 0"
+    assert "yaml" in loaded(code, cwd=tmp_path)
+    loaded(code, cwd=tmp_path)
+    assert loaded(code, cwd=tmp_path) == set()
+
+
 DATA_PLANE = ("pydantic", "yaml", "mlflow", "pandas", "penstock.config", "penstock.journal")
 
 

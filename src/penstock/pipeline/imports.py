@@ -18,7 +18,6 @@ from penstock.artifacts import Store
 from penstock.artifacts.dvcremote import run_dvc
 from penstock.artifacts.legacy import ALGORITHM as OLD
 from penstock.artifacts.links import temporary
-from penstock.config import source
 from penstock.domain.artifact import Artifact
 from penstock.domain.pipeline import Dependency, Output, Stage
 from penstock.errors import PenstockError
@@ -158,6 +157,8 @@ def _source(root: Path, stage: Stage) -> dict[str, Any] | None:
     """Return where an import came from, None when the stage is none."""
     if not stage.is_data or len(stage.outs) != 1:
         return None
+    from penstock.config import source
+
     data = source.read(root / stage.file, file=stage.file).value
     deps = data.get("deps") if isinstance(data, dict) else None
     if not isinstance(deps, list) or len(deps) != 1 or not isinstance(deps[0], dict):
