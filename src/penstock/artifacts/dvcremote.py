@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from penstock.artifacts.dvclock import released
 from penstock.artifacts.faults import missing
 from penstock.artifacts.remote import ObjectStore
 from penstock.domain.artifact import Artifact
@@ -76,15 +77,16 @@ def run_dvc(arguments: Sequence[str], root: Path, what: str, kind: str = "") -> 
             code="artifacts.dvc-missing",
             hint=f"install it: pip install {'dvc' + extra!r}",
         )
-    done = subprocess.run(
-        [program, *arguments],
-        cwd=root,
-        env={**os.environ, "DVC_NO_ANALYTICS": "1"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        check=False,
-    )
+    with released():
+        done = subprocess.run(
+            [program, *arguments],
+            cwd=root,
+            env={**os.environ, "DVC_NO_ANALYTICS": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
     if done.returncode:
         lines = done.stdout.decode(errors="replace").strip().splitlines()
         raise UnavailableError(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from queue import Empty, SimpleQueue
 
+from penstock.artifacts.dvclock import Interrupted
 from penstock.domain.pipeline import Pipeline, Stage
 from penstock.domain.revision import Revision
 from penstock.domain.run import Run, RunOutcome, StageOutcome, StageRun
@@ -93,6 +94,8 @@ class Engine:
         self._ignores = Ignores(shop.root, outs)
         self._weights: dict[str, float] = {}
         self._wake = threading.Event()
+        self._notices: SimpleQueue[str] = SimpleQueue()
+        shop.lock.listen(self._notices.put, self._wake.is_set)
         self._outlook_at = 0.0
 
     def _sources(self, address: str, wanted: set[str]) -> list[str]:
@@ -144,6 +147,9 @@ class Engine:
             self._ended[owner] = replace(before, outcome=StageOutcome.FAILED, error=words(error))
 
     def _finish_files(self) -> None:
+        if self._moved:
+            with contextlib.suppress(Interrupted), self._shop.lock.held():
+                self._locks.fold()
         self._locks.fold()
         self._observer.close()
         history.keep(self._journal, self._seconds, self._fresh)
@@ -363,6 +369,9 @@ class Engine:
             self._ended[address] = StageRun(address, StageOutcome.CANCELLED)
 
     def _show_output(self, ended: str | None = None) -> None:
+        with contextlib.suppress(Empty):
+            while True:
+                self._tell(Progress("waiting", text=self._notices.get_nowait()))
         if self._follower is not None:
             for address, line in self._follower.read(ended):
                 self._tell(Progress("stage-output", address, line))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from penstock.artifacts import Store
+from penstock.artifacts.dvclock import DvcLock
 from penstock.domain.pipeline import Pipeline
 from penstock.domain.revision import Revision
 from penstock.domain.run import Run, RunOutcome
@@ -98,6 +99,8 @@ def execute(
         guard.held(root, lambda text: tell(Progress("waiting", text=text))) as descriptor,
         contextlib.ExitStack() as stack,
     ):
+        lock = DvcLock(root, lambda text: tell(Progress("waiting", text=text)))
+        lock.wait_until_idle()
         pipeline = load(root)
         refuse_unmade(pipeline, root, promised or {})
         wanted = chosen.resolve(pipeline, targets)
@@ -122,7 +125,7 @@ def execute(
             stream=listener is not None,
             journal=journal,
             needed=needed,
-            shop=Workshop(root, opened, runs, hooks, logs, run_id, env, pull, use_run_cache),
+            shop=Workshop(root, opened, runs, hooks, logs, run_id, env, lock, pull, use_run_cache),
         )
         run = engine.go(
             revision or _revision(root),

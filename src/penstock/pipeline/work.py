@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from penstock.artifacts import Store
+from penstock.artifacts.dvclock import DvcLock, Interrupted, released
 from penstock.artifacts.legacy import ALGORITHM as OLD
 from penstock.domain.artifact import Artifact
 from penstock.domain.pipeline import Output, Stage
@@ -73,8 +75,20 @@ class Workshop:
     logs: Path
     run_id: str
     env: dict[str, str]
+    lock: DvcLock
     pull: bool = False
     use_run_cache: bool = True
+
+    @contextmanager
+    def at_work(self, stage: Stage) -> Iterator[None]:
+        """Keep DVC away from what a stage reads and writes, and from the cache meanwhile."""
+        places = [[one.full for one in items] for items in (stage.deps, stage.outs)]
+        reads, writes = (
+            [full if addresses.is_url(full) else f"{self.root / full}" for full in fulls]
+            for fulls in places
+        )
+        with self.lock.paths(stage.address, reads, writes), self.lock.held():
+            yield
 
     def store_for(self, out: Output) -> Store:
         """Return the store, but one that never links, for what Git tracks."""
@@ -96,6 +110,9 @@ def perform(
         _perform(shop, facts, decision, gpus, rest, done)
     except StageError as error:
         done.error = error
+    except Interrupted:
+        stage = facts.stage
+        done.error = StageError("stopped", code="stage.stopped", span=Span(*stage.place))
     except PenstockError as error:
         done.error = StageError(
             error.message, code=error.code, hint=error.hint,
@@ -122,12 +139,16 @@ def _perform(
         stop_on(stage, done.verdicts, "before")
     match decision.action:
         case Action.RUN:
-            _run(shop, facts, gpus, rest, done, restorable="forced" not in decision.reasons)
+            forced = "forced" in decision.reasons
+            with shop.at_work(stage):
+                _run(shop, facts, gpus, rest, done, restorable=not forced)
         case Action.RESTORE:
-            _restore(shop, facts, gpus, rest, done)
+            with shop.at_work(stage):
+                _restore(shop, facts, gpus, rest, done)
         case Action.RECORD:
             done.outs = {name: one for name, one in facts.outs.items() if one is not None}
-            _save(shop, stage, done.outs)
+            with shop.at_work(stage):
+                _save(shop, stage, done.outs)
         case _:
             _keep(shop, facts, done)
     if shop.hooks is not None:
@@ -143,7 +164,8 @@ def _keep(shop: Workshop, facts: Facts, done: Done) -> None:
     for out in facts.stage.outs:
         artifact = done.outs.get(out.path)
         if out.cache and artifact is not None and not shop.store.has(artifact):
-            shop.store.save(shop.root / out.full, artifact)
+            with shop.lock.held():
+                shop.store.save(shop.root / out.full, artifact)
 
 
 def _restore(shop: Workshop, facts: Facts, gpus: Sequence[str], rest: Any, done: Done) -> None:
@@ -327,13 +349,15 @@ def _execute(shop: Workshop, stage: Stage, gpus: Sequence[str], rest: Any, done:
     delay = stage.resources.delay
     for attempt in range(1, stage.resources.retries + 2):
         done.attempts = attempt
-        done.ended = shop.executor.run(job)
+        with released():
+            done.ended = shop.executor.run(job)
         if (done.ended.exit_code == 0 and not done.ended.timed_out) or done.ended.stopped:
             break
         if attempt <= stage.resources.retries:
             with log.open("a", encoding="utf-8") as stream:
                 stream.write(f"[penstock] attempt {attempt} failed; again in {delay:g} s\n")
-            rest(delay)
+            with released():
+                rest(delay)
             delay *= 2
             clear(shop.store, shop.root, stage)
     if done.ended is not None and (done.ended.exit_code != 0 or done.ended.timed_out):
