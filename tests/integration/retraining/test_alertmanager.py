@@ -7,6 +7,7 @@ shortened. Nothing but Alertmanager's webhook may ask for a retraining here.
 
 import contextlib
 import json
+import os
 import shutil
 import signal
 import socket
@@ -14,13 +15,18 @@ import subprocess
 import sys
 import time
 import urllib.request
+from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 
+sys.path.insert(0, str(Path(__file__).parent))  # for the receiver of what is shipped
+from bulk_receiver import Receiver, refusals, ship
+
 from penstock.domain.event import EventType
 from penstock.journal import Journal
+from penstock.monitors.exports.elasticsearch import STREAMS
 
 TRAIN_DATA = "  target: bought\n  train_data: data/train.csv\n"
 SETTINGS = """
@@ -33,11 +39,12 @@ monitor:
 
 def tool(*names):
     for name in names:
-        if found := shutil.which(name):
+        if found := shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin"):
             return found
     pytest.fail(
         f"{names[0]} is not installed; .ci/run installs it, or: apt-get install "
-        "--no-install-recommends prometheus prometheus-alertmanager"
+        "--no-install-recommends prometheus prometheus-alertmanager rsyslog "
+        "rsyslog-elasticsearch"
     )
 
 
@@ -143,3 +150,55 @@ def test_a_drift_starts_a_retraining_through_prometheus_and_alertmanager(mini):
     _, finished = events(mini, EventType.RETRAINING_FINISHED)
     assert finished.data["outcome"] == "promoted"
     assert mini.ask("status")["champion"]["version"] == 2
+    mini.penstock("serve", "--stop")
+    check_what_is_shipped(mini, tool("rsyslogd"))
+
+
+def check_what_is_shipped(mini, rsyslogd):
+    """Send all that was logged with a real shipper; each field must fit the index template."""
+    until(
+        lambda: mini.ask("monitor", "logs") and lines(mini)["predictions"] == 600, "a settled log"
+    )
+    mini.penstock("monitor", "export", "elasticsearch", "-o", "elastic")
+    template = json.loads((mini.root / "elastic/component-template.json").read_text())
+    receiver = Receiver()
+    try:
+        ship(logged(mini), receiver, rsyslogd, mini.root / "rsyslog", sum(lines(mini).values()))
+    finally:
+        receiver.stop()
+    assert receiver.faults == []
+    found = receiver.documents
+    assert set(found) == set(STREAMS)
+    known = template["template"]["mappings"]["properties"]
+    sent = [one for documents in found.values() for one in documents]
+    wrong = {fault for one in sent for fault in refusals(one, known)}
+    assert wrong == set()
+    predictions, story, log = (found[f"logs-penstock.{one}-default"] for one in DATA_SETS)
+    components = {one["log.logger"].removeprefix("penstock.") for one in log}
+    assert components == {"cli", "watch", "gateway", "worker"}
+    # From one request to the run that made the model which answered it, and to what came of it.
+    (run,) = {one["penstock.run"] for one in predictions}
+    assert len({one["http.request.id"] for one in predictions}) == 12
+    told = {one["event.action"] for one in story if one.get("penstock.run") == run}
+    assert {"run-started", "gate-judged", "version-registered", "rollout-promoted",
+            "drift-detected", "champion-changed"} <= told  # fmt: skip
+    versions = {one.get("penstock.version") for one in log if one["log.logger"].endswith("worker")}
+    assert versions == {"1", "2"}
+
+
+DATA_SETS = ("predictions", "events", "log")
+
+
+def logged(mini):
+    """Return (data set, file) of all that a project logs."""
+    state = mini.root / ".penstock"
+    files = [*(state / "logs").glob("*.ndjson"), *(state / "serve/log").glob("*.ndjson")]
+    named = {"predictions": "predictions", "events": "events"}
+    return [(named.get(one.stem, "log"), one) for one in files if one.stem != "alerts"]
+
+
+def lines(mini):
+    found = dict.fromkeys(DATA_SETS, 0)
+    for name, path in logged(mini):
+        found[name] += len(path.read_text().splitlines())
+    return found
