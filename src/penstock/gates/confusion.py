@@ -168,7 +168,7 @@ class AveragePrecision:
 
     curve: RecallCurve
     guarantee: str = FINITE
-    method: str = "Dvoretzky-Kiefer-Wolfowitz bands"
+    method: str = "order statistics and clopper-pearson over recall"
 
     @property
     def value(self) -> float:

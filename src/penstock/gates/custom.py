@@ -109,7 +109,9 @@ def by_function(answers: Answers, term: Term, workshop: Workshop) -> PerRow | Sc
         if not np.isfinite(found).all():
             raise Unmeasurable(f"{term.metric} returned NaN or infinity")
         if isinstance(low, float) and isinstance(high, float) and low < high:
-            return PerRow(np.clip(found, low, high), low, high, clipped=high)
+            outside = bool((found < low).any() or (found > high).any())
+            kept = np.clip(found, low, high)
+            return PerRow(kept, low, high, clipped=high if outside else None)
         return PerRow(found, -np.inf, np.inf)
     if found.size != 1:
         message = f"{term.metric} returned {found.size} numbers for {n} rows: 1 or {n} are meant"

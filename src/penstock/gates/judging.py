@@ -205,6 +205,8 @@ def _cases(
         places.append(("", None, False))
         for text in spec.slices if _on_rows(clause) else ():
             column, _, value = text.partition("=")
+            if column in _grouped_by(clause):
+                continue  # a gap between groups is nothing within one of them
             found = slices_of(bench.tests, Slice(((column, value or None),)), spec)
             places += [(words, rows, True) for words, rows in found]
     else:
@@ -221,6 +223,11 @@ def _cases(
         size = bench.tests.n if rows is None else int(rows.size)
         cases.append(Case(entry, clause, words, estimate, reason, watched, size))
     return cases
+
+
+def _grouped_by(clause: Clause) -> set[str]:
+    fair = (term for term in clause.terms if term.metric in METRICS)
+    return {str(term.args[0]) for term in fair if METRICS[term.metric].kind == "fairness"}
 
 
 def _on_rows(clause: Clause) -> bool:
