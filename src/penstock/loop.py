@@ -23,7 +23,7 @@ from penstock.domain.event import Event, EventType
 from penstock.domain.rollout import RolloutPhase
 from penstock.domain.run import Candidate, Run
 from penstock.domain.version import ModelVersion
-from penstock.errors import StateError
+from penstock.errors import PenstockError, StateError
 from penstock.journal import RunRecorder, exclusive, record_judgement
 from penstock.walk import Walk, Wishes
 
@@ -230,9 +230,10 @@ class Loop:
         if walk.wishes.wait:
             try:
                 state = controller.run_until(rollout_id, "paused", listener=walk.wishes.listener)
-            except KeyboardInterrupt:
+            except (KeyboardInterrupt, PenstockError):
                 # Who stops waiting does not want a challenger that nobody watches.
-                self.project.drive_in_background(rollout_id)
+                if controller.active() is not None:
+                    self.project.drive_in_background(rollout_id)
                 raise
         else:
             state = controller.step(rollout_id)

@@ -16,12 +16,17 @@ from penstock.domain.traffic import Counters
 from penstock.domain.verdict import Evidence, Outcome, Verdict
 from penstock.rollouts.counting import Counting, Tally
 from penstock.rollouts.evidence import COPIES_SLACK, METHODS, RuleEvidence
+from penstock.rollouts.gains import fine_weights
 from penstock.rollouts.strategy import PROBATION_STAGES, analysed_steps
 from penstock.stats.sequential import e_value
 from penstock.stats.twosample import Told
 
 _PROBATION_SHARE = 0.25
 """Share of the mixture over stages that is kept for the probation."""
+
+
+_FARTHEST = 5.0
+"""An estimate of needed requests looks ahead at most so many times what has been seen."""
 
 
 class Analysis:
@@ -183,13 +188,28 @@ class Analysis:
         return Outcome.INCONCLUSIVE, ending, self._needs(one)
 
     def _needs(self, one: RuleEvidence) -> int | None:
-        """Estimate how many more requests an acquittal takes, at the present growth."""
-        missing = self.bound_fine - one.log_fine
-        if one.fine_requests and max(one.fine) > 0:
-            growth = max(one.fine) / one.fine_requests
-            return _round_up(missing / growth)
+        """Estimate how many more requests an acquittal takes, at the present growth.
+
+        The best alternative alone needs the most of them, and all that is known already together
+        with the growth of the best the fewest: in between, by simulation, lies what it takes.
+        Early on, growth is mostly noise. An estimate of many times what has been seen is not one,
+        and is not given.
+        """
+        seen, best = one.fine_requests, max(one.fine)
+        if seen and best > 0:
+            weights = fine_weights(one.rule)
+            alone = min(
+                (self.bound_fine - math.log(weight) - log_e) / log_e
+                for weight, log_e in zip(weights, one.fine, strict=True)
+                if log_e > 0
+            )
+            together = (self.bound_fine - one.log_fine) / best
+            needs = seen * math.sqrt(max(alone, 0.0) * max(together, 0.0))
+            if needs <= _FARTHEST * seen:
+                return _round_up(needs)
         if one.rule.kind is RuleKind.RATE and not one.events[0][0]:
-            return _round_up((self.bound_fine + math.log(8.0)) / one.rule.harmless)
+            missing = (self.bound_fine + math.log(8.0)) / one.rule.harmless - seen
+            return _round_up(missing) if missing > 0 else None
         return None
 
     def _details(self, one: RuleEvidence, log_e: float, bound: float) -> dict[str, Any]:

@@ -318,8 +318,8 @@ class Controller:
         except PenstockError as error:
             state = replace(state, trouble=str(error))
             records: Sequence[Effect] = ()
-            if not error.retryable and state.phase is RolloutPhase.STARTING:
-                # Nothing has moved yet, and nothing will before a person has changed something.
+            if not error.retryable and state.phase is RolloutPhase.STARTING and not state.sent:
+                # Nothing has begun yet, and nothing will before a person has changed something.
                 state, records = give_up(state, error.message)
             self._records.write(state, records, generation)
             if not error.retryable:

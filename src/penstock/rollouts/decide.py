@@ -318,7 +318,9 @@ def _reconcile(
     if observed.running and observed.generation > state.generation:
         state = replace(state, generation=observed.generation + 1)
     if not observed.running:
-        effects += (StartTarget(),)
+        # The table follows once it is known to run: so it is known whether it ever got one.
+        return state, (*effects, StartTarget())
     if not in_force(state, observed):
+        state = replace(state, sent=True)
         effects += (ApplyTable(table_of(state)),)
     return state, effects

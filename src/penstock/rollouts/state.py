@@ -92,6 +92,7 @@ class RolloutState:
         weight: percent of real traffic for the challenger that the present table gives.
         generation: of the wanted table.
         shadow, closing: whether the wanted table mirrors; is the last one after probation.
+        sent: whether the target may have got a table of this rollout.
         started, updated: seconds since the epoch, of the start and of the last look.
         watched: seconds under observation; downtime and jumps of the clock do not count.
         held: the same, in the present step or phase since its table is in force.
@@ -130,6 +131,7 @@ class RolloutState:
     shadow: bool = False
     closing: bool = False
     generation: int = 0
+    sent: bool = False
     started: float = 0.0
     updated: float = 0.0
     watched: float = 0.0

@@ -64,6 +64,22 @@ def test_a_taken_port_in_the_middle_is_said_and_waited_for(make):
     assert world.target.table.champion == "2"
 
 
+def test_a_target_that_has_a_table_of_the_rollout_is_not_left_with_it(make):
+    world = make({"2": Behaviour(start_seconds=1e6)}, target=Taken({}))
+    world.target.behaviours = {"2": Behaviour(start_seconds=1e6)}
+    id = world.start()
+    world.until(id, lambda state: state.sent)
+    world.target.stop()
+    world.target.taken = True
+    with pytest.raises(StateError, match="port 8080"):
+        world.controller.step(id)
+    assert world.controller.state(id).phase is RolloutPhase.STARTING
+    world.target.taken = False
+    world.controller.step(id)
+    assert world.controller.abort(id).phase is RolloutPhase.ABORTED
+    assert [one.version for one in world.target.table.bundles] == ["1"]
+
+
 def test_a_return_that_cannot_begin_leaves_what_serves(make):
     world = make(target=Taken())
     world.run(world.start())
