@@ -14,12 +14,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-from penstock import background, gates, pipeline
+from penstock import background, bundles, gates, pipeline
 from penstock.config import Settings, find_project, load_settings
 from penstock.domain.run import Candidate, Run
 from penstock.domain.traffic import TargetStatus, TrafficTable
 from penstock.domain.verdict import Outcome, Verdict
-from penstock.domain.version import ModelVersion
+from penstock.domain.version import Bundle, ModelVersion
 from penstock.errors import StateError
 from penstock.journal import Journal
 
@@ -144,6 +144,9 @@ class Project:
         except StateError as error:
             told = Verdict("can be served", Outcome.ERROR, error.message, kind="packaging")
             unfit = (replace(told, hint=error.hint),)
+        if not unfit and self.settings.model.serve_as == "onnx":
+            place, digest = Path(candidate.path), candidate.digest
+            unfit = (bundles.onnx_form(place, digest, self.root, base, self.settings).verdict,)
 
         def contender(path: Path, name: str) -> gates.Contender:
             return gates.Contender(path, lambda: packaging.resolve(path).python, name)
@@ -263,20 +266,9 @@ class Project:
         Raises:
             StateError: ``gateway.port-busy``.
         """
-        from penstock.gateway import GatewayOptions, start_gateway
+        from penstock.gateway import start_gateway
 
-        serve = self.settings.serve
-        options = GatewayOptions(
-            host=serve.host,
-            port=serve.port if port is None else port,
-            grpc_port=serve.grpc_port,
-            timeout=serve.timeout,
-            memory_mb=serve.memory_mb,
-            log_dir=str(self.root / STATE / "observations"),
-            log_sample=serve.log_sample,
-            log_exclude=serve.log_exclude,
-            log_keep=self.settings.monitor.retention,
-        )
+        options = bundles.gateway_options(self.root / STATE, self.settings, port)
         start_gateway(self.serving_folder, options)
 
     def wanted_table(self) -> TrafficTable | None:
@@ -302,8 +294,10 @@ class Project:
         self.start_gateway(port)
         client = self.client()
         status: TargetStatus = client.status()
-        if table is not None and not status.ready and status.generation <= 0:
+        if table is not None and status.generation <= 0 and not status.ready:
             client.apply(replace(table, generation=max(status.generation, 0) + 1))
+        elif table is not None and (changed := self._packed_anew(table)) is not None:
+            client.apply(changed)
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             status = client.status()
@@ -311,6 +305,28 @@ class Project:
                 break
             time.sleep(0.05)
         return status
+
+    def _packed_anew(self, table: TrafficTable) -> TrafficTable | None:
+        """Return the gateway's table with its champion as penstock.yaml now wants it served.
+
+        None where nothing has changed, or a rollout is under way: it packs for itself.
+        """
+        standing = self.wanted_table()
+        (fresh,) = table.bundles
+        if standing is None or standing.challenger is not None:
+            return None
+        if standing.champion != table.champion or standing.bundle(fresh.version) == fresh:
+            return None
+        bundles = tuple(fresh if one.version == fresh.version else one for one in standing.bundles)
+        return replace(standing, generation=standing.generation + 1, bundles=bundles)
+
+    def bundle(self, version: ModelVersion) -> Bundle:
+        """Return a model version as this project serves it.
+
+        Raises:
+            StateError, UnavailableError: it cannot be packed so.
+        """
+        return bundles.bundle(version, self.root, self.settings, self.journal)
 
     def stop_serving(self) -> None:
         """Stop the gateway, once the requests in flight are answered."""
@@ -341,8 +357,6 @@ class Project:
         Raises:
             StateError: ``project.no-champion``.
         """
-        from penstock import packaging
-
         champion = self.champion()
         if champion is None:
             raise StateError(
@@ -350,7 +364,7 @@ class Project:
                 code="project.no-champion",
                 hint="`penstock run --deploy` makes one",
             )
-        bundle = packaging.pack(champion, self.root)
+        bundle = self.bundle(champion)
         serve = self.settings.serve
         return TrafficTable(
             bundles=(bundle,),

@@ -63,8 +63,6 @@ class Loop:
         Raises:
             StateError: ``loop.no-previous`` when there is nothing to return to.
         """
-        from penstock import packaging
-
         walk = Walk(wishes, self.project.root, returning=True)
         controller = self.project.controller()
         active = controller.active()
@@ -79,9 +77,9 @@ class Loop:
                 code="loop.no-previous",
                 hint="name a version: `penstock rollback --to N`; `penstock history` shows them",
             )
-        bundle = packaging.pack(walk.version, self.project.root)
+        bundle = self.project.bundle(walk.version)
         champion = self.project.champion()
-        holder = packaging.pack(champion, self.project.root) if champion else None
+        holder = self.project.bundle(champion) if champion else None
         rollout_id = controller.rollback(bundle, wishes.reason, champion=holder)
         walk.rollout = controller.run_until(rollout_id, "ended").to_dict()
         return walk
@@ -210,7 +208,6 @@ class Loop:
         assert walk.version is not None
         if not walk.wishes.deploy:
             return None
-        from penstock import packaging
 
         controller = self.project.controller()
         mine = self._under_way(walk, controller)
@@ -221,8 +218,8 @@ class Loop:
             return None
         if walk.run is not None and not walk.new and not mine and self._went_back(walk):
             return None
-        challenger = packaging.pack(walk.version, self.project.root)
-        holder = packaging.pack(champion, self.project.root) if champion else None
+        challenger = self.project.bundle(walk.version)
+        holder = self.project.bundle(champion) if champion else None
         rollout_id = controller.start(
             self.project.settings.rollout, holder, challenger, cause=event.id or None
         )

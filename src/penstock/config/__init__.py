@@ -14,10 +14,10 @@ from penstock.config.settings import (
     RegistrySettings,
     RetrainSettings,
     SearchSettings,
-    ServeSettings,
     Settings,
     StageTestSetting,
 )
+from penstock.config.settings_serve import ServeSettings
 
 __all__ = [
     "FILE",

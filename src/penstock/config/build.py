@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, TypeVar
 
-from penstock.config.schema import Environment, Gates, Serve, Written
+from penstock.config.schema import Checks, Environment, Gates, Serve, Written
 from penstock.config.schema_rollout import Analysed, Rollout, Step
 from penstock.config.schema_upkeep import Monitor, Retrain
 from penstock.config.settings import (
@@ -21,9 +21,14 @@ from penstock.config.settings import (
     RegistrySettings,
     RetrainSettings,
     SearchSettings,
-    ServeSettings,
     Settings,
     StageTestSetting,
+)
+from penstock.config.settings_serve import (
+    BreakerSettings,
+    CheckSettings,
+    FieldLimit,
+    ServeSettings,
 )
 from penstock.config.source import Document
 from penstock.domain import rollout as domain
@@ -97,8 +102,15 @@ def _serve(written: Serve) -> ServeSettings:
         memory_mb=_megabytes(written.memory),
         log_sample=written.log.sample,
         log_exclude=written.log.exclude,
-        **_plain(written, {"memory", "log"}),
+        checks=_checks(written.checks),
+        **_plain(written, {"memory", "log", "checks"}),
     )
+
+
+def _checks(written: Checks) -> CheckSettings:
+    fields = {name: FieldLimit(**one.model_dump()) for name, one in written.fields.items()}
+    breaker = BreakerSettings(**written.breaker.model_dump())
+    return CheckSettings(fields=fields, breaker=breaker, **_plain(written, {"fields", "breaker"}))
 
 
 def _strategy(written: Rollout, sticky: str | None) -> domain.Strategy:

@@ -11,10 +11,16 @@ from typing import Any
 from penstock.config import settings as shapes
 from penstock.config.naming import shown
 from penstock.config.settings import Settings
+from penstock.config.settings_serve import (
+    BreakerSettings,
+    CheckSettings,
+    FieldLimit,
+    ServeSettings,
+)
 from penstock.domain.rollout import Strategy
 from penstock.errors import Span
 
-FORMAT = 3
+FORMAT = 4
 """Raised whenever the shape of settings changes."""
 _FILE = "settings.json"
 _SPAN_FILE = "penstock.yaml"
@@ -67,7 +73,7 @@ def _settings(item: dict[str, Any], root: Path) -> Settings:
             **_tuples(gates)
             | {"conditions": conditions, "data": shapes.DataGateSettings(**gates["data"])}
         ),
-        serve=shapes.ServeSettings(**_tuples(item["serve"])),
+        serve=_serve(item["serve"]),
         rollout=Strategy.from_dict(item["rollout"]),
         registry=shapes.RegistrySettings(**item["registry"]),
         monitor=shapes.MonitorSettings(
@@ -85,9 +91,18 @@ def _settings(item: dict[str, Any], root: Path) -> Settings:
     )
 
 
+def _serve(item: dict[str, Any]) -> ServeSettings:
+    checks = item["checks"]
+    fields = {name: FieldLimit(**_tuples(one)) for name, one in checks["fields"].items()}
+    breaker = BreakerSettings(**checks["breaker"])
+    made = CheckSettings(**_tuples(checks) | {"fields": fields, "breaker": breaker})
+    return ServeSettings(**_tuples(item) | {"checks": made})
+
+
 def _environment(item: dict[str, Any]) -> shapes.EnvironmentSettings:
-    serve = shapes.ServeSettings(**_tuples(item["serve"]))
-    return shapes.EnvironmentSettings(item["name"], serve, Strategy.from_dict(item["rollout"]))
+    return shapes.EnvironmentSettings(
+        item["name"], _serve(item["serve"]), Strategy.from_dict(item["rollout"])
+    )
 
 
 def _span(item: dict[str, Any] | None, file: str) -> Span | None:

@@ -24,7 +24,8 @@ from penstock.config.grammar import (
 )
 from penstock.config.schema_rollout import Rollout
 from penstock.config.schema_upkeep import Monitor, Retrain
-from penstock.config.settings import GateSettings, ServeSettings
+from penstock.config.settings import GateSettings, ModelSettings
+from penstock.config.settings_serve import BreakerSettings, CheckSettings, ServeSettings
 
 
 class Model(Section):
@@ -50,6 +51,10 @@ class Model(Section):
     """Columns that name a row and are no features."""
     sensitive: Texts = ()
     """Columns of groups, for the fairness gates."""
+    serve_as: Literal["saved", "onnx"] = "saved"
+    """`onnx`: serve a scikit-learn model in its ONNX form, if that predicts the same."""
+    onnx_tolerance: Annotated[Number, Field(gt=0)] = ModelSettings.onnx_tolerance
+    """Greatest difference of two predictions, relative to the greater of 1 and the prediction."""
 
 
 class Tests(Section):
@@ -155,6 +160,49 @@ class Log(Section):
     """Fields that are never logged."""
 
 
+class FieldLimits(Section):
+    """Limits of one field of requests, instead of the training data's."""
+
+    min: Number | None = None
+    """Least number."""
+    max: Number | None = None
+    """Greatest number."""
+    values: Texts = ()
+    """Texts that it may have."""
+    nulls: StrictBool | None = None
+    """Whether it may be missing."""
+
+
+class Breaker(Section):
+    """When no request is answered any more; a bare share is `share`."""
+
+    short = "share"
+    share: Share = BreakerSettings.share
+    """Of requests that violate a limit, above which it opens; 0 is never."""
+    window: Duration = BreakerSettings.window
+    """Over which the share is taken."""
+    min_requests: Annotated[Whole, Field(ge=1)] = BreakerSettings.min_requests
+    """In the window, below which no share is taken."""
+    pause: Annotated[Duration, Field(gt=0)] = BreakerSettings.pause
+    """After which a few requests are let through."""
+
+
+class Checks(Section):
+    """Values of requests that the training data does not have; a bare word is `mode`."""
+
+    short = "mode"
+    mode: Literal["off", "warn", "reject"] = "off"
+    """`warn`: count them and tell them in a header; `reject`: answer 422."""
+    margin: Annotated[Number, Field(ge=0)] = CheckSettings.margin
+    """By which a number may lie outside, in spans of the training data's values."""
+    fields: dict[str, FieldLimits] = Field(default_factory=dict)
+    """Limits of single fields, instead of the training data's."""
+    ignore: Texts = ()
+    """Fields that may hold anything."""
+    breaker: Breaker = Breaker()
+    """When no request is answered any more."""
+
+
 class Serve(Section):
     """How a bundle answers requests."""
 
@@ -174,6 +222,10 @@ class Serve(Section):
     """`header:NAME` or `field:NAME` keeps a caller on one side of the split."""
     log: Log = Log()
     """What of the requests is logged."""
+    batch: Literal["auto", "all", "off"] = "auto"
+    """Whether rows of several requests are put together: `all` asks any model to prove it first."""
+    checks: Checks = Checks()
+    """Values of requests that the training data does not have."""
 
 
 class Registry(Section):

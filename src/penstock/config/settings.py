@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from penstock.config.settings_serve import ServeSettings
 from penstock.domain.rollout import Strategy
 from penstock.errors import Span
 
 _STRATEGY = Strategy()
+_SERVE = ServeSettings()
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,10 @@ class ModelSettings:
         time_column: of the test data, for gates on time leakage.
         id_columns: which columns name a row and are no features.
         sensitive: columns of groups for fairness gates.
+        serve_as: ``saved``, or ``onnx``: a scikit-learn model is served in its ONNX form, and a
+            candidate whose form predicts otherwise is refused.
+        onnx_tolerance: greatest difference of two predictions, relative to the greater of 1 and
+            the prediction.
     """
 
     name: str
@@ -44,6 +50,8 @@ class ModelSettings:
     time_column: str | None = None
     id_columns: tuple[str, ...] = ()
     sensitive: tuple[str, ...] = ()
+    serve_as: str = "saved"
+    onnx_tolerance: float = 1e-4
 
 
 @dataclass(frozen=True)
@@ -142,33 +150,6 @@ class GateSettings:
     memory_mb: int = 4096
     python: str | None = None
     data: DataGateSettings = DataGateSettings()
-
-
-@dataclass(frozen=True)
-class ServeSettings:
-    """How a bundle answers requests.
-
-    Attributes:
-        host: address to listen on; loopback only, unless told otherwise.
-        port: to listen on; 0 takes a free one.
-        replicas: worker processes per version.
-        memory_mb: limit of one worker; 0 is none.
-        timeout: seconds for one request.
-        sticky: ``header:NAME`` or ``field:NAME`` keeps a caller on one side of the split.
-        log_sample: share of the requests that is logged.
-        log_exclude: fields that are never logged.
-        grpc_port: for gRPC, 0 takes a free one; None is no gRPC.
-    """
-
-    host: str = "127.0.0.1"
-    port: int = 8080
-    replicas: int = 1
-    memory_mb: int = 0
-    timeout: float = 10.0
-    sticky: str | None = None
-    log_sample: float = 1.0
-    log_exclude: tuple[str, ...] = ()
-    grpc_port: int | None = None
 
 
 @dataclass(frozen=True)
@@ -328,7 +309,7 @@ class EnvironmentSettings:
     """
 
     name: str = "production"
-    serve: ServeSettings = ServeSettings()
+    serve: ServeSettings = _SERVE
     rollout: Strategy = _STRATEGY
 
 
@@ -348,7 +329,7 @@ class Settings:
     model: ModelSettings
     tests: tuple[StageTestSetting, ...] = ()
     gates: GateSettings = field(default_factory=GateSettings)
-    serve: ServeSettings = ServeSettings()
+    serve: ServeSettings = _SERVE
     rollout: Strategy = _STRATEGY
     registry: RegistrySettings = RegistrySettings()
     monitor: MonitorSettings = MonitorSettings()

@@ -50,6 +50,8 @@ class Bundle:
         path: absolute directory of the MLflow model to load.
         python: absolute path of the interpreter of its locked environment.
         environment: digest of that environment.
+        manner: absolute path of a JSON file that says how it answers beside what the model itself
+            says (`penstock.inference.manner`), "" for none.
     """
 
     model: str
@@ -57,6 +59,7 @@ class Bundle:
     path: str
     python: str
     environment: str = ""
+    manner: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""

@@ -25,6 +25,8 @@ from penstock.gateway.plane import Plane
 from penstock.gateway.routes import Routes
 from penstock.gateway.sticky import Sticky
 from penstock.gateway.tap import Tap
+from penstock.gateway.watching import BreakerWatch
+from penstock.logs import Log
 
 TICK = 0.1
 """Seconds between two looks at time-outs."""
@@ -42,11 +44,14 @@ class App:
         self.state = state
         self.options = options
         self.url = ""
+        self._log = Log(places.log_file(state, "gateway"), "gateway")
         self._stopping = asyncio.Event()
         self._fleet = Fleet(state, options)
         self._tap = Tap(options, state) if options.log_dir else None
         self._plane = Plane(self._fleet, options, secrets.token_hex(8), self._tap)
         self._routes = Routes(self._plane)
+        guarded = options.breaker_share > 0
+        self._breaker = BreakerWatch(self._plane, options, self._log) if guarded else None
         self._applying = asyncio.Lock()
         self._generation = -1
         self._rpc: Any = None
@@ -72,6 +77,7 @@ class App:
             control.serve, sock=places.listen(self.state / places.SOCKET), limit=LIMIT
         )
         self._record()
+        self._log.write(f"answers at {self.url}", {"event.action": "gateway-started"})
         gc.freeze()  # modules need not be looked through for garbage while requests wait
         ticking = loop.create_task(self._tick())
         await self._stopping.wait()
@@ -80,6 +86,7 @@ class App:
         server.close()
         await self._farewell()
         ticking.cancel()
+        self._log.write("ended", {"event.action": "gateway-stopped"})
 
     async def _farewell(self) -> None:
         """Finish what is in flight, close connections properly, end the workers."""
@@ -101,6 +108,8 @@ class App:
             await asyncio.sleep(TICK)
             now = time.monotonic()
             self._fleet.check(now)
+            if self._breaker is not None:
+                self._breaker.look(now)
             if now - last >= 0.5:
                 last = now
                 self._fleet.check_memory()
@@ -135,7 +144,22 @@ class App:
             if table != standing:
                 await asyncio.to_thread(durable.write_table, self.state, table)
                 self._take(table)
+                await asyncio.to_thread(self._log_table, table)
         return {"ok": True}
+
+    def _log_table(self, table: TrafficTable) -> None:
+        shares = f"version {table.champion} is champion"
+        if table.challenger is not None:
+            shares += f", version {table.challenger} challenger with {table.weight:g} %"
+        self._log.write(
+            f"traffic table {table.generation} is in force: {shares}",
+            {
+                "event.action": "traffic-changed",
+                "penstock.model": self._plane.model(),
+                "penstock.version": table.champion,
+                "penstock.generation": table.generation,
+            },
+        )
 
     async def _status(self, _item: dict[str, Any]) -> dict[str, Any]:
         status = TargetStatus(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -12,11 +11,14 @@ from time import monotonic
 from typing import Any
 
 from penstock.domain.version import Bundle
+from penstock.gateway import places
 from penstock.gateway.exchange import Exchange
 from penstock.gateway.options import GatewayOptions
 from penstock.gateway.refusals import overloaded, too_late, unavailable
+from penstock.gateway.violations import Violations
 from penstock.gateway.worker import Worker
 from penstock.inference.description import Description
+from penstock.logs import WARN, Log
 
 MAX_HELD = 256 << 20
 """Most bytes of bodies in flight to one worker; while there are more, requests get 429."""
@@ -40,6 +42,7 @@ class Group:
         failed: why the version cannot be served, "" while it can or may.
         description: of the model, once a worker is ready.
         draining: whether no new requests are taken.
+        violations: of the limits, that its workers noted.
     """
 
     def __init__(
@@ -55,8 +58,10 @@ class Group:
         self.description: Description | None = None
         self.draining = False
         self.restarts = 0
+        self.violations = Violations()
         self.last_reason = ""
         self._state = state
+        self._log = Log(places.log_file(state, "gateway"), "gateway")
         self._environment = environment
         self._options = options
         self._changed = changed
@@ -169,7 +174,9 @@ class Group:
             worker.kill(f"it did not answer for {timeout:g} s")
 
     def _spawn(self, pause: float) -> None:
-        worker = Worker(self.bundle, self._on_ready, self._on_cut, self._on_lost)
+        worker = Worker(
+            self.bundle, self._on_ready, self._on_cut, self._on_lost, self.violations.note
+        )
         self._workers.append(worker)
         task = self._loop.create_task(self._start(worker, pause))
         self._starts.add(task)
@@ -211,8 +218,15 @@ class Group:
         self._deaths.append(now)
         self.restarts += 1
         self.last_reason = reason
-        sys.stderr.write(f"version {self.bundle.version}: {reason}; starting another worker\n")
-        sys.stderr.flush()
+        self._log.write(
+            f"version {self.bundle.version}: {reason}; starting another worker",
+            {
+                "event.action": "worker-replaced",
+                "penstock.model": self.bundle.model,
+                "penstock.version": self.bundle.version,
+            },
+            level=WARN,
+        )
         if not loaded:
             self.failed = reason
         elif len(self._deaths) == CRASHES and now - self._deaths[0] < CRASH_WINDOW:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from penstock.inference.description import Description, Field
+from penstock.inference.manner import Limit
 
 DATATYPES = {
     "double": "FP64", "float64": "FP64", "float": "FP32", "float32": "FP32", "float16": "FP16",
@@ -52,17 +53,36 @@ def schema_of(field: Field) -> dict[str, Any]:
 def record_schema(description: Description) -> dict[str, Any]:
     """Return a JSON schema of one row as an object."""
     named = [one for one in description.inputs if one.name and one.shape is None]
+    limits = {one.name: one for one in description.limits}
     schema: dict[str, Any] = {"type": "object"}
     if named:
         schema["properties"] = {
-            one.name: schema_of(one)
-            if one.required
-            else {"anyOf": [schema_of(one), {"type": "null"}]}
+            one.name: _limited(
+                schema_of(one) if one.required else {"anyOf": [schema_of(one), {"type": "null"}]},
+                limits.get(one.name),
+                strict=description.rejects,
+            )
             for one in named
         }
         required = [one.name for one in named if one.required]
         if required:
             schema["required"] = required
+    return schema
+
+
+def _limited(schema: dict[str, Any], limit: Limit | None, *, strict: bool) -> dict[str, Any]:
+    """Return the schema of a value with its limits: as constraints where requests are refused."""
+    if limit is None:
+        return schema
+    schema = {**schema, "description": f"the training data has {limit.words()}"}
+    if not strict:
+        return schema
+    if limit.values is not None:
+        return {**schema, "enum": [*limit.values, *([None] if limit.nulls else [])]}
+    if limit.low is not None:
+        schema["minimum"] = limit.low
+    if limit.high is not None:
+        schema["maximum"] = limit.high
     return schema
 
 

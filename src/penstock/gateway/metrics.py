@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from penstock.domain.traffic import LATENCY_BOUNDS
+from penstock.gateway.breaker import State
 from penstock.gateway.plane import Plane
 from penstock.gateway.split import CHALLENGER
 
@@ -55,6 +56,7 @@ def page(plane: Plane, *, open_metrics: bool) -> bytes:
     _requests(out, plane)
     _shadow(out, plane)
     _fleet(out, plane)
+    _checks(out, plane)
     _gateway(out, plane)
     return out.text()
 
@@ -162,6 +164,44 @@ def _fleet(out: Page, plane: Plane) -> None:
             else "Share of requests that the challenger got since the table is in force.",
             [] if share is None else [("", {"role": CHALLENGER}, share)],
         )
+
+
+def _checks(out: Page, plane: Plane) -> None:
+    groups = [
+        (v, g) for v, g in plane.fleet.groups.items() if g.description and g.description.limits
+    ]
+    out.family(
+        "penstock_data_violations_total",
+        "counter",
+        "Values of requests outside the limits of the training data.",
+        [
+            ("", {**_labels(plane, version), "field": field, "kind": kind}, count)
+            for version, group in groups
+            for (field, kind), count in group.violations.counts.items()
+        ],
+    )
+    out.family(
+        "penstock_data_violating_requests_total",
+        "counter",
+        "Requests with at least one such value.",
+        [("", _labels(plane, v), g.violations.requests) for v, g in groups],
+    )
+    circuit = plane.breaker
+    if circuit is None:
+        return
+    model = {"model": plane.model()}
+    states = {State.CLOSED: 0, State.HALF_OPEN: 1, State.OPEN: 2}
+    out.family(
+        "penstock_breaker_state",
+        "gauge",
+        "Circuit breaker on bad input: 0 closed, 1 half-open, 2 open.",
+        [("", model, states[circuit.breaker.state])],
+    )
+    for name, text, value in (
+        ("opened", "Times that the circuit breaker opened.", circuit.breaker.opened),
+        ("refused", "Requests that the open circuit breaker answered.", circuit.refused),
+    ):
+        out.family(f"penstock_breaker_{name}_total", "counter", text, [("", model, value)])
 
 
 def _gateway(out: Page, plane: Plane) -> None:

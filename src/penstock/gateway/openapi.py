@@ -13,6 +13,12 @@ _ERROR = {
     "properties": {"error_code": {"type": "string"}, "message": {"type": "string"}},
     "required": ["message"],
 }
+_VIOLATIONS = {
+    "X-Penstock-Violations": {
+        "description": "fields with values that the training data does not have",
+        "schema": {"type": "string"},
+    }
+}
 _V2_ERROR = {
     "type": "object",
     "properties": {"error": {"type": "string"}},
@@ -39,7 +45,7 @@ def document(model: str, version: str, description: Description) -> dict[str, An
         },
         "paths": {
             "/invocations": {"post": _invocations(description)},
-            infer: {"post": _infer()},
+            infer: {"post": _infer(rejects=description.rejects)},
             "/feedback": {"post": _feedback()},
             "/ping": {"get": _get("Whether a model can answer", {"404": "no model can answer"})},
             "/version": {"get": _get("Version of MLflow, as plain text", {})},
@@ -84,10 +90,11 @@ def _invocations(description: Description) -> dict[str, Any]:
                 "headers": {
                     "X-Penstock-Version": {"schema": {"type": "string"}},
                     "X-Request-Id": {"schema": {"type": "string"}},
+                    **(_VIOLATIONS if description.limits else {}),
                 },
                 "content": {"application/json": {"schema": answer}},
             },
-            **_refusals(_ERROR, plain=("415",)),
+            **_refusals(_ERROR, plain=("415",), rejects=description.rejects),
         },
     }
 
@@ -120,7 +127,7 @@ def _form(name: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": [name]}
 
 
-def _infer() -> dict[str, Any]:
+def _infer(*, rejects: bool) -> dict[str, Any]:
     tensor = {
         "type": "object",
         "properties": {
@@ -166,7 +173,7 @@ def _infer() -> dict[str, Any]:
                 "description": "predictions as tensors",
                 "content": {"application/json": {"schema": answer}},
             },
-            **_refusals(_V2_ERROR),
+            **_refusals(_V2_ERROR, rejects=rejects),
         },
     }
 
@@ -211,7 +218,9 @@ def _header(name: str, text: str) -> dict[str, Any]:
     return {"name": name, "in": "header", "description": text, "schema": {"type": "string"}}
 
 
-def _refusals(schema: dict[str, Any], *, plain: tuple[str, ...] = ()) -> dict[str, Any]:
+def _refusals(
+    schema: dict[str, Any], *, plain: tuple[str, ...] = (), rejects: bool = False
+) -> dict[str, Any]:
     words = {
         "400": "the request does not fit the model's signature",
         "404": "no such model version",
@@ -222,6 +231,8 @@ def _refusals(schema: dict[str, Any], *, plain: tuple[str, ...] = ()) -> dict[st
         "503": "no worker can answer; try again after `Retry-After` seconds",
         "504": "the model took too long",
     }
+    if rejects:
+        words["422"] = "a value that the training data does not have; the message names the field"
     content = {"application/json": {"schema": schema}}
     return {
         code: {"description": text, "content": {"text/plain": {}} if code in plain else content}

@@ -28,6 +28,10 @@ class GatewayOptions:
         log_exclude: names of features that are never logged.
         log_interval: seconds after which logged requests are on disk.
         log_keep: seconds for which they are kept, 0 for ever.
+        breaker_share: of requests that violate a limit, above which none is answered; 0 is never.
+        breaker_window: seconds over which that share is taken.
+        breaker_least: requests in them below which no share is taken.
+        breaker_pause: seconds after which a few requests are let through.
     """
 
     host: str = "127.0.0.1"
@@ -47,6 +51,10 @@ class GatewayOptions:
     log_exclude: tuple[str, ...] = ()
     log_interval: float = 1.0
     log_keep: float = 0.0
+    breaker_share: float = 0.0
+    breaker_window: float = 60.0
+    breaker_least: int = 50
+    breaker_pause: float = 30.0
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""

@@ -6,6 +6,7 @@ import asyncio
 import secrets
 from collections.abc import Callable
 
+from penstock.gateway.breaker import Circuit
 from penstock.gateway.counting import Book
 from penstock.gateway.exchange import TEXT, Asked, Exchange
 from penstock.gateway.feedback import FeedbackDesk
@@ -57,6 +58,9 @@ class Plane:
             (b"POST", b"/invocations"): self._invocations,
         }
         self.fallback: Route = _nowhere
+        self.breaker: Circuit | None = None
+        self.circuit: Circuit | None = None
+        """The same breaker while it is not closed: asked about each request."""
         self._prefix = secrets.token_hex(5)
         self._count = 0
         self._base = (0, 0)
@@ -141,6 +145,8 @@ class Plane:
         pinned = version or headers.get(b"x-penstock-version")
         if pinned is not None:
             self._pin(exchange, pinned if isinstance(pinned, str) else pinned.decode("latin-1"))
+            return
+        if self.circuit is not None and self.circuit.stops(exchange):
             return
         split = self.fleet.split
         if split.challenger is None or split.weight <= 0.0:

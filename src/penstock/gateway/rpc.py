@@ -25,7 +25,8 @@ from penstock.inference import frames
 
 STATUSES = {
     400: "INVALID_ARGUMENT", 404: "NOT_FOUND", 413: "RESOURCE_EXHAUSTED",
-    429: "RESOURCE_EXHAUSTED", 503: "UNAVAILABLE", 504: "DEADLINE_EXCEEDED",
+    422: "INVALID_ARGUMENT", 429: "RESOURCE_EXHAUSTED", 503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
 }  # fmt: skip
 """HTTP status of an answer -> gRPC's; everything else is ``INTERNAL``."""
 
@@ -131,6 +132,11 @@ class Service:
             self._plane.submit(call, frames.V2_INFER, version=message.model_version or None)
         exchange = await call.answer
         sent = [("x-request-id", exchange.id), ("x-penstock-version", exchange.version)]
+        # Lines of an answer's head are the call's trailing metadata.
+        sent += [
+            (key.decode(), value.strip().decode())
+            for key, _, value in (line.partition(b":") for line in exchange.extra.splitlines())
+        ]
         context.set_trailing_metadata([pair for pair in sent if pair[1]])
         answer = json.loads(exchange.answer)
         if exchange.status != 200:

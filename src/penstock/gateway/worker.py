@@ -12,7 +12,9 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, cast
 
+from penstock import logs
 from penstock.domain.version import Bundle
+from penstock.gateway import places
 from penstock.gateway.exchange import JSON, TEXT, Exchange
 from penstock.inference import frames
 
@@ -29,6 +31,7 @@ class Worker(asyncio.Protocol):
         on_ready: called with what the worker says of its model, once.
         on_cut: called once when its socket is closed: nothing in flight will be answered.
         on_lost: called once when the worker is gone, with the reason in words.
+        on_noted: called with what it noted of a request, before the answer.
 
     Attributes:
         pending: requests sent and not answered yet, oldest first.
@@ -43,6 +46,7 @@ class Worker(asyncio.Protocol):
         on_ready: Callable[[Worker, dict[str, Any]], None],
         on_cut: Callable[[Worker], None],
         on_lost: Callable[[Worker, str], None],
+        on_noted: Callable[[Exchange, list[Any]], None],
     ) -> None:
         self.bundle = bundle
         self.pending: dict[int, Exchange] = {}
@@ -56,6 +60,7 @@ class Worker(asyncio.Protocol):
         self._on_ready = on_ready
         self._on_cut = on_cut
         self._on_lost = on_lost
+        self._on_noted = on_noted
         self._reader = frames.FrameReader()
         self._outgoing: list[tuple[int, int, bytes]] = []
         self._number = 0
@@ -79,6 +84,7 @@ class Worker(asyncio.Protocol):
             self.bundle.python, "-m", "penstock.serving.worker",
             "--model", self.bundle.path, "--fd", str(theirs.fileno()),
             "--name", self.bundle.model, "--version", self.bundle.version,
+            *(["--manner", self.bundle.manner] if self.bundle.manner else []),
         ]  # fmt: skip
         try:
             with self.log.open("wb") as log:
@@ -89,7 +95,10 @@ class Worker(asyncio.Protocol):
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     pass_fds=(theirs.fileno(),),
-                    env=environment,
+                    env={
+                        **environment,
+                        logs.VARIABLE: str(places.log_file(state, "worker").absolute()),
+                    },
                     cwd=state,
                 )
         except OSError as error:
@@ -130,6 +139,11 @@ class Worker(asyncio.Protocol):
                     self._answers(payload)
                 elif kind == frames.HELLO:
                     self._hello(json.loads(payload))
+                elif kind == frames.NOTES:
+                    for number, found in json.loads(payload).items():
+                        noted = self.pending.get(int(number))
+                        if noted is not None:
+                            self._on_noted(noted, found)
         except (frames.BrokenFrameError, ValueError) as error:
             self.kill(f"it sent what is no answer: {error}")
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from penstock.inference.manner import Limit
+
 
 @dataclass(frozen=True, slots=True)
 class Field:
@@ -35,6 +37,8 @@ class Description:
         runtime: name of the runtime that loaded it.
         mlflow: version of MLflow in the worker's environment, "" if there is none.
         batches: whether rows of several requests are predicted together.
+        limits: that requests are held against, if they are.
+        rejects: whether a request outside of them is refused.
     """
 
     inputs: tuple[Field, ...] = ()
@@ -45,6 +49,8 @@ class Description:
     mlflow: str = ""
     batches: bool = False
     extra: dict[str, str] = field(default_factory=dict)
+    limits: tuple[Limit, ...] = ()
+    rejects: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""
@@ -59,11 +65,13 @@ class Description:
                 }
                 for one in item[side]
             ]
+        item["limits"] = [one.to_dict() for one in self.limits]
         return item
 
     @classmethod
     def from_dict(cls, item: dict[str, Any]) -> Description:
         """Read what `to_dict` wrote."""
+        limits = tuple(Limit.from_dict(one) for one in item["limits"])
         sides = {
             side: tuple(
                 Field(
@@ -76,4 +84,4 @@ class Description:
             )
             for side in ("inputs", "outputs")
         }
-        return cls(**{**item, **sides})
+        return cls(**{**item, **sides, "limits": limits})

@@ -7,6 +7,8 @@ A frame is a little-endian ``u32`` length of the payload, a ``u8`` type, and the
   then all bodies.
 - `ANSWERS` (worker to gateway): ``u32`` count, then per answer ``u32`` number, status, length of
   the body and length of the label, then body and label of each in turn.
+- `NOTES` (worker to gateway, before the answers): JSON, number of a request -> what was noted of
+  it: ``[field, kind, count]`` of each violated limit.
 
 Numbers are chosen by the gateway and only echoed by the worker, so answers may come in any order.
 """
@@ -20,6 +22,7 @@ from typing import NamedTuple
 HELLO = 1
 REQUESTS = 2
 ANSWERS = 3
+NOTES = 4
 
 INVOCATIONS_JSON = 1
 INVOCATIONS_CSV = 2

@@ -14,7 +14,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,17 +52,18 @@ def requirements_of(model: Path) -> list[str]:
     return sorted(line for line in lines if line and not line.startswith("-"))
 
 
-def resolve(model: Path, *, cache: Path | None = None) -> Environment:
+def resolve(model: Path, *, cache: Path | None = None, also: Sequence[str] = ()) -> Environment:
     """Return the environment in which a model runs, making it when there is none yet.
 
     Args:
         model: directory of an MLflow model.
         cache: folder of environments; by default below the user's cache directory.
+        also: requirements beside the model's own.
 
     Raises:
         UnavailableError: ``packaging.environment`` when it has to be made and cannot be.
     """
-    wanted = requirements_of(model)
+    wanted = sorted({*requirements_of(model), *also})
     present = _pins_here(wanted)
     if present is not None:
         return Environment(sys.executable, _digest(present), "\n".join(present) + "\n")

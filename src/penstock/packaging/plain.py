@@ -1,4 +1,4 @@
-"""Plain model files (pickle, joblib, ONNX) wrapped as MLflow model directories.
+"""Plain model files (pickle, joblib, ONNX, XGBoost's and LightGBM's own) wrapped as MLflow model directories.
 
 A plain file does not say which columns it wants or which packages it needs, and MLflow cannot
 serve it. The wrapping is done once per content, in a process of its own: to load a model is to
@@ -37,7 +37,8 @@ def as_mlflow(
     """Return the MLflow model directory of a plain model file, made when it is not there yet.
 
     Args:
-        file: the model: ``.joblib``, ``.jl``, ``.onnx``, or else a pickle.
+        file: the model: ``.joblib``, ``.jl``, ``.onnx``, XGBoost's ``.json`` or ``.ubj``,
+            LightGBM's ``.txt``, or else a pickle.
         digest: of its content.
         root: the project, whose ``.penstock/models`` keeps the directories.
         base: where the pipeline ran: modules of the project are imported from there (and from

@@ -62,7 +62,7 @@ def _wrap(file: Path, out: Path, base: Path, rows: Any) -> None:
     model = _load(file)
     if not callable(getattr(model, "predict", None)):
         raise TypeError(f"it holds a {type(model).__name__}, which has no `predict`")
-    wanted = getattr(model, "feature_names_in_", None)
+    wanted = _columns(model)
     if wanted is not None:
         missing = [str(one) for one in wanted if one not in rows]
         if missing:
@@ -89,11 +89,45 @@ def _wrap(file: Path, out: Path, base: Path, rows: Any) -> None:
     )
 
 
+def _columns(model: Any) -> Any:
+    """Return the names of the columns that a model was trained on; None when it knows none."""
+    names = getattr(model, "feature_names_in_", None)
+    if names is None and type(model).__name__ == "Booster":
+        xgboost = type(model).__module__.startswith("xgboost")
+        names = model.feature_names if xgboost else model.feature_name()
+        plain = names is None or all(one == f"Column_{place}" for place, one in enumerate(names))
+        names = None if plain else names
+    return names
+
+
 def _load(file: Path) -> Any:
     if file.suffix in (".joblib", ".jl"):
         return importlib.import_module("joblib").load(file)
     with file.open("rb") as stream:
-        return pickle.load(stream)  # noqa: S301 - scanned before, and alone in its own process
+        head = stream.read(64).lstrip()
+    if file.suffix == ".ubj" or head.startswith((b"{", b"binf")):
+        return _load_xgboost(file)
+    if head.startswith(b"tree") and b"version=" in head:
+        return importlib.import_module("lightgbm").Booster(model_file=str(file))
+    with file.open("rb") as stream:
+        try:
+            return pickle.load(stream)  # noqa: S301 - scanned before, and alone in its own process
+        except pickle.UnpicklingError as error:
+            known = "pickle, joblib, ONNX, XGBoost (.json, .ubj), LightGBM (.txt)"
+            raise TypeError(f"it is in no form that is known ({known}): {error}") from error
+
+
+def _load_xgboost(file: Path) -> Any:
+    """Load XGBoost's own format, as the estimator that wrote it where it says so."""
+    xgboost = importlib.import_module("xgboost")
+    model = xgboost.Booster(model_file=str(file))
+    kind = json.loads(model.attr("scikit_learn") or "{}").get("_estimator_type")
+    estimators = {"classifier": "XGBClassifier", "regressor": "XGBRegressor", "ranker": "XGBRanker"}
+    if kind not in estimators:
+        return model
+    found = getattr(xgboost, estimators[kind])()
+    found.load_model(str(file))
+    return found
 
 
 def _pins(modules: set[str]) -> list[str]:

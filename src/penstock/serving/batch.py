@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from penstock.inference import frames
+from penstock.inference.description import Description
+from penstock.inference.manner import Manner
 from penstock.serving import answers, tensors
 from penstock.serving.answers import Reply
+from penstock.serving.checks import Checks
 from penstock.serving.interface import Runtime
 from penstock.serving.rows import is_plain
 
@@ -52,9 +56,29 @@ class Batcher:
         self._name = name
         self._version = version
         description = runtime.describe()
+        self._description = description
         self._inputs = description.inputs
         self._outputs = description.outputs
         self._example = description.example
+        self._most = MAX_ROWS
+        self.checks: Checks | None = None
+
+    def behave(self, manner: Manner) -> None:
+        """Answer from now on as a bundle's file says; the model has answered its example before."""
+        if manner.batch == "off":
+            self._most = 0
+        checks = Checks(manner, self._inputs) if manner.mode != "off" else None
+        if checks is not None and checks.limits:
+            self.checks = checks
+            if hasattr(self._runtime, "look"):
+                self._runtime.look = checks.look
+
+    def describe(self) -> Description:
+        """Return what the model is, with the limits that its requests are held against."""
+        if self.checks is None:
+            return self._description
+        rejects = self.checks.rejects
+        return replace(self._description, limits=self.checks.limits, rejects=rejects)
 
     def warm_up(self) -> None:
         """Send the model's own example through it, so that the first caller does not wait.
@@ -93,7 +117,12 @@ class Batcher:
             if rows is None:
                 done.append(self._alone(one))
                 continue
-            if total + len(rows) > MAX_ROWS and waiting:
+            if self.checks is not None:
+                refusal = self.checks.refused(number, kind, rows)
+                if refusal is not None:
+                    done.append(_framed(number, refusal))
+                    continue
+            if total + len(rows) > self._most and waiting:
                 done += self._together(waiting)
                 waiting, total = [], 0
             waiting.append(one)
@@ -139,6 +168,8 @@ class Batcher:
             return self._failed(one)
 
     def _alone(self, one: _Waiting) -> frames.Answer:
+        if self.checks is not None:
+            self.checks.expect(one.number, frames.INVOCATIONS_JSON)
         try:
             if one.infer is None:
                 reply = self._runtime.whole(one.kind, one.body)

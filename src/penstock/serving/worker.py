@@ -19,10 +19,14 @@ import os
 import signal
 import socket
 import sys
+import time
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 
 from penstock.inference import frames
+from penstock.inference.manner import Manner
+from penstock.logs import ERROR, Log, from_environment
 from penstock.serving.batch import Batcher
 from penstock.serving.runtimes import load
 
@@ -39,26 +43,57 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--fd", type=int, required=True, help="socket to the gateway")
     parser.add_argument("--name", default="", help="name of the model")
     parser.add_argument("--version", default="", help="version of the model")
+    parser.add_argument("--manner", default="", help="file that says how to answer")
     options = parser.parse_args(arguments)
     # Ctrl-C in a terminal reaches the whole process group; the gateway decides when to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     connection = socket.socket(fileno=options.fd)
     connection.setblocking(True)
+    log = _log(options.name, options.version)
+    began = time.monotonic()
     try:
-        model = load(options.model)
+        manner = _manner(options.manner)
+        model = load(options.model, manner)
         batcher = Batcher(model, options.name, options.version)
         batcher.warm_up()
+        batcher.behave(manner)
     except BaseException as error:  # the model's own code may raise anything, even SystemExit
         traceback.print_exc()
+        log.write(
+            _in_words(error),
+            {
+                "event.action": "model-failed",
+                "error.type": type(error).__name__,
+                "error.message": str(error),
+                "error.stack_trace": traceback.format_exc(),
+            },
+            level=ERROR,
+        )
         _say_hello(connection, {"failed": _in_words(error)})
         return 1
     # What the libraries made so far stays for ever; looking through it for garbage now and then
     # would hold requests up for tens of milliseconds.
     gc.collect()
     gc.freeze()
-    _say_hello(connection, {"ready": model.describe().to_dict(), "pid": os.getpid()})
+    _say_hello(connection, {"ready": batcher.describe().to_dict(), "pid": os.getpid()})
     model.settle()
-    return _serve(connection, batcher)
+    seconds = time.monotonic() - began
+    log.write(
+        f"version {options.version} is ready after {seconds:.2f} s",
+        {"event.action": "model-loaded", "event.duration": int(seconds * 1e9)},
+    )
+    code = _serve(connection, batcher)
+    log.write(f"version {options.version} ended", {"event.action": "worker-stopped"})
+    return code
+
+
+def _manner(file: str) -> Manner:
+    return Manner.from_dict(json.loads(Path(file).read_bytes())) if file else Manner()
+
+
+def _log(model: str, version: str) -> Log:
+    known = {"penstock.model": model, "penstock.version": version}
+    return from_environment("worker", **known)
 
 
 def _serve(connection: socket.socket, batcher: Batcher) -> int:
@@ -71,7 +106,10 @@ def _serve(connection: socket.socket, batcher: Batcher) -> int:
         if len(data) == RECEIVE:
             waiting += _drain(connection, reader)
         if waiting:
-            connection.sendall(frames.encode_answers(batcher.answer(waiting)))
+            answers = batcher.answer(waiting)
+            if batcher.checks is not None and batcher.checks.notes:
+                connection.sendall(frames.frame(frames.NOTES, batcher.checks.taken()))
+            connection.sendall(frames.encode_answers(answers))
 
 
 def _take(reader: frames.FrameReader, data: bytes) -> list[tuple[int, int, bytes]]:

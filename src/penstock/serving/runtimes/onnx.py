@@ -12,7 +12,7 @@ from penstock.inference.labels import label_of
 from penstock.serving.answers import Reply
 from penstock.serving.rows import RowReader
 from penstock.serving.runtimes import mlmodel as files
-from penstock.serving.runtimes.pyfunc import Pyfunc
+from penstock.serving.runtimes.pyfunc import Look, Pyfunc
 from penstock.serving.runtimes.tabular import Table, table_of
 
 
@@ -36,6 +36,7 @@ class Onnx:
         self._session = session
         self._build = table.build
         self._whole = whole
+        self.look: Look | None = None
         self._input = session.get_inputs()[0].name
         self._outputs = [one.name for one in session.get_outputs()]
         self.rows = RowReader(table.columns, table.width).read
@@ -67,6 +68,7 @@ class Onnx:
 
     def whole(self, kind: int, body: bytes) -> Reply:
         """Answer one request as MLflow's scoring server would."""
+        self._whole.look = self.look
         return self._whole.whole(kind, body)
 
 

@@ -16,6 +16,7 @@ from penstock.serving import answers
 from penstock.serving.answers import Reply
 from penstock.serving.runtimes import mlmodel as files
 
+Look = Callable[[Any], Reply | None]
 MAX_MESSAGE = 4000
 """Longest message of an error in characters; MLflow's repeat the whole input."""
 
@@ -30,6 +31,10 @@ class Pyfunc:
         path: directory of the model.
         mlmodel: its MLmodel file.
         made: makes the `mlflow.pyfunc.PyFuncModel`; by default it is loaded from `path`.
+
+    Attributes:
+        model: of MLflow.
+        look: looks at what a request holds before the model does, and may answer for it.
     """
 
     def __init__(
@@ -39,9 +44,10 @@ class Pyfunc:
 
         self._path = path
         self._mlmodel = mlmodel
-        self._model = mlflow.pyfunc.load_model(path) if made is None else made()
-        self._schema = self._model.metadata.get_input_schema()
-        self._takes_params = "params" in inspect.signature(self._model.predict).parameters
+        self.model = mlflow.pyfunc.load_model(path) if made is None else made()
+        self._schema = self.model.metadata.get_input_schema()
+        self.look: Look | None = None
+        self._takes_params = "params" in inspect.signature(self.model.predict).parameters
 
     def describe(self) -> Description:
         """Return what the model is."""
@@ -49,7 +55,7 @@ class Pyfunc:
 
     def raw(self) -> Any:
         """Return the model itself, as its library knows it."""
-        return self._model.get_raw_model()
+        return self.model.get_raw_model()
 
     def rows(self, _item: dict[str, Any]) -> list[Any] | None:
         """Return None: there is no fast way."""
@@ -78,6 +84,10 @@ class Pyfunc:
             return answers.mistake("Invalid input. The JSON is nested too deeply.")
         except Exception as error:  # a body that MLflow's parser trips over is still the caller's
             return answers.mistake(f"Invalid input. {type(error).__name__}: {error}"[:MAX_MESSAGE])
+        if self.look is not None and not unified:
+            refusal = self.look(data)
+            if refusal is not None:
+                return refusal
         try:
             raw = self._predict(data, params)
         except MlflowException as error:
@@ -101,13 +111,13 @@ class Pyfunc:
             return scoring_server.parse_csv_input(text, schema=self._schema), None, False
         if kind == frames.INVOCATIONS_PARQUET:
             return scoring_server.parse_parquet_input(BytesIO(body)), None, False
-        parsed = scoring_server._parse_json_data(body, self._model.metadata, self._schema)
+        parsed = scoring_server._parse_json_data(body, self.model.metadata, self._schema)
         return parsed.data, parsed.params, parsed.is_unified_llm_input
 
     def _predict(self, data: Any, params: Any) -> Any:
         if self._takes_params:
-            return self._model.predict(data, params=params)
-        return self._model.predict(data)
+            return self.model.predict(data, params=params)
+        return self.model.predict(data)
 
 
 def _refusal(error: Any) -> Reply:

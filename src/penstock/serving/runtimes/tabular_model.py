@@ -13,7 +13,7 @@ from penstock.inference.description import Description
 from penstock.serving.answers import Reply
 from penstock.serving.rows import RowReader
 from penstock.serving.runtimes import mlmodel as files
-from penstock.serving.runtimes.pyfunc import Pyfunc
+from penstock.serving.runtimes.pyfunc import Look, Pyfunc
 from penstock.serving.runtimes.tabular import Table
 
 
@@ -47,6 +47,7 @@ class TabularModel:
         self._make = whole
         self._made: Pyfunc | None = None
         self._making = threading.Lock()
+        self.look: Look | None = None
         self.rows = RowReader(table.columns, table.width).read
 
     def describe(self) -> Description:
@@ -62,7 +63,9 @@ class TabularModel:
 
     def whole(self, kind: int, body: bytes) -> Reply:
         """Answer one request as MLflow's scoring server would."""
-        return self._through_mlflow().whole(kind, body)
+        whole = self._through_mlflow()
+        whole.look = self.look
+        return whole.whole(kind, body)
 
     def settle(self) -> None:
         """Import MLflow in the background."""
