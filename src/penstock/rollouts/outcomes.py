@@ -24,7 +24,12 @@ from penstock.stats.twosample import Sums, Told
 _SETTLE = 2.0
 """Seconds for which what was told waits until the request it is about is surely in the log."""
 _SLICE = 1_800.0
-"""Seconds of the log that are read at a time, newest first, until all requests are found."""
+"""Seconds of the log that are read at a time, newest first, until all requests are found; twice as
+many after each slice that held little, ..."""
+_LITTLE = 10_000
+"""... which is fewer rows than this, ..."""
+_LONGEST = 86_400.0
+"""... and never more than a day."""
 _PAUSE = 1.0
 """Seconds between two looks at the log, at least ..."""
 _LEISURE = 20.0
@@ -148,11 +153,12 @@ class Outcomes:
         versions = (state.champion.version, state.challenger.version)
         ids = known["request_id"].combine_chunks()
         parts: list[Any] = []
-        missing, end = len(pc.unique(ids)), time.time() + _SLICE
+        missing, end, length = len(pc.unique(ids)), time.time() + _SLICE, _SLICE
         while end > state.started and missing > 0:
-            start = max(end - _SLICE, state.started)
+            start = max(end - length, state.started)
             table = self._observations.read(start, end, labels=False, columns=_ANSWERS)
             end = start
+            length = min(2.0 * length, _LONGEST) if table.num_rows < _LITTLE else _SLICE
             if not table.num_rows:
                 continue
             wanted = (
