@@ -4,6 +4,7 @@ The long version (2,000 rollouts per row, beside the rules of other tools) is be
 """
 
 from dataclasses import replace
+from statistics import median
 
 import pytest
 
@@ -16,8 +17,10 @@ from penstock.domain.rollout import (
     StepKind,
     Strategy,
 )
+from penstock.rollouts import RolloutState, advance
+from penstock.rollouts.state import ApplyTable, StartTarget
 from penstock.testing.fakes import Behaviour, FakeTarget
-from penstock.testing.simulation import simulate
+from penstock.testing.simulation import bundle, simulate
 
 ALPHA = 0.05
 STRATEGY = Strategy(
@@ -140,3 +143,96 @@ def test_copies_of_successes_only_do_not_accuse_on_probation():
         target = Selective({}, rate=300.0, seed=seed)
         end = simulate(strategy, both, both, target=target)
         assert end.state.phase is RolloutPhase.PROMOTED
+
+
+def test_labels_and_metrics_do_not_accuse_who_is_no_worse():
+    rules = (
+        Rule("quality", RuleKind.QUALITY, margin=0.0),
+        Rule("revenue", RuleKind.MEAN, low=0.0, high=1.0),
+    )
+    strategy = replace(STRATEGY, rules=rules)
+    both = Behaviour(means={"quality": 0.85, "revenue": 0.3})
+    ends = [simulate(strategy, both, both, rate=200, seed=seed) for seed in range(80)]
+    assert sum(end.went_back for end in ends) / 80 <= ALPHA
+
+
+@pytest.mark.parametrize(
+    ("rule", "good", "bad", "seconds"),
+    [
+        # Three requests in ten fail for reasons of their own: a fifth more is found.
+        (
+            Rule("errors", RuleKind.RATE),
+            Behaviour(error_rate=0.30),
+            Behaviour(error_rate=0.36),
+            30.0,
+        ),
+        # No request is in the tail that was not before; each takes a fifth longer.
+        (
+            Rule("latency", RuleKind.TAIL, tolerance=0.0, slack=0.0),
+            Behaviour(latency=0.05),
+            Behaviour(latency=0.06),
+            10.0,
+        ),
+        (
+            Rule("quality", RuleKind.QUALITY),
+            Behaviour(means={"quality": 0.90}),
+            Behaviour(means={"quality": 0.85}),
+            30.0,
+        ),
+    ],
+    ids=["frequent-errors", "slower-throughout", "less-often-right"],
+)
+def test_small_differences_are_found(rule, good, bad, seconds):
+    steps = (Step(StepKind.WEIGHT, 50.0, 120.0, 50), Step(StepKind.WEIGHT, 100.0))
+    strategy = replace(STRATEGY, rules=(rule,), steps=steps, probation=0.0)
+    ends = [simulate(strategy, good, bad, rate=400.0, seed=seed) for seed in range(10)]
+    assert all(end.went_back for end in ends)
+    assert sorted(end.seconds for end in ends)[5] <= seconds
+
+
+def test_a_regression_in_the_middle_of_a_step_is_found_soon():
+    rule = Rule("errors", RuleKind.RATE)
+    steps = (Step(StepKind.WEIGHT, 50.0, 300.0, 50), Step(StepKind.WEIGHT, 100.0))
+    strategy = replace(STRATEGY, rules=(rule,), steps=steps)
+    good = Behaviour(error_rate=0.005)
+    for seed in range(6):
+        end = simulate(
+            strategy, good, good, rate=1200.0, seed=seed, change=(60.0, Behaviour(error_rate=0.02))
+        )
+        assert end.went_back
+        assert end.seconds < 70.0
+
+
+def test_what_is_said_to_be_needed_is_about_what_it_takes():
+    rule = Rule("quality", RuleKind.QUALITY, margin=0.05)
+    behaviour = Behaviour(means={"quality": 0.9})
+    steps = (Step(StepKind.WEIGHT, 50.0, 1e9, 10), Step(StepKind.WEIGHT, 100.0))
+    strategy = replace(STRATEGY, rules=(rule,), steps=steps, max_seconds=1e9)
+    ratios = []
+    for seed in range(12):
+        said = foretold(strategy, behaviour, seed)
+        total = said[-1][0]
+        halfway = [one for one in said if one[0] <= total / 2 and one[1] is not None]
+        ratios += [halfway[-1][1] / (total - halfway[-1][0])] if halfway else []
+    assert len(ratios) >= 6
+    assert 1 / 3 <= median(ratios) <= 3
+
+
+def foretold(strategy, behaviour, seed):
+    """What was said at each look: requests seen, more requests needed; until the acquittal."""
+    target = FakeTarget({"1": behaviour, "2": behaviour}, rate=100.0, seed=seed)
+    state = RolloutState("rollout-1", "model", strategy, bundle("1"), bundle("2"))
+    said, now = [], 0.0
+    while not state.verdicts or state.verdicts[0].outcome != "passed":
+        state, effects = advance(state, target.observe(), now=now)
+        for effect in effects:
+            if isinstance(effect, StartTarget):
+                target.start()
+            elif isinstance(effect, ApplyTable):
+                target.apply(effect.table)
+        needs = state.verdicts[0].needs if state.verdicts else None
+        said.append((state.requests, needs))
+        target.pass_time(0.5)
+        now += 0.5
+        assert now < 3_600
+    return said

@@ -231,9 +231,9 @@ def _slow(
     slow = sum(challenger.latency[below + 1 :])
     base = _base(own, part)
     acquits = _above(x_c, n_c, slow, n_t, base=base)
-    copies = sum(challenger.copies)
-    own.copies += copies if part == len(own.limits) - 1 else 0
-    x_t, n_t = x_t + sum(challenger.copies[above_copies + 1 :]), n_t + copies
+    if not n_t:  # copies speak only while nobody is answered: real requests know better
+        n_t, x_t = sum(challenger.copies), sum(challenger.copies[above_copies + 1 :])
+        own.copies += n_t if part == len(own.limits) - 1 else 0
     harm = _above(x_t, n_t, x_c, n_c, base=base)
     _count(own, part, (x_t, n_t, x_c, n_c))
     return harm, acquits
