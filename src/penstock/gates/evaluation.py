@@ -61,7 +61,8 @@ def evaluate(
     """Let a model predict a test set in a process of its own.
 
     Args:
-        model_path: an MLflow model directory, or a pickle, joblib or ONNX file. Scan it first.
+        model_path: an MLflow model directory, or a file: pickle, joblib, ONNX, XGBoost's or
+            LightGBM's own. Scan it first.
         python: the interpreter of the model's environment.
         data: parquet or csv, with the column `target`.
         target: what is predicted; the model does not see it.

@@ -50,11 +50,17 @@ class LoadedModel:
 
 
 def load_model(path: str) -> LoadedModel:
-    """Load an MLflow model directory, or a pickle, joblib or ONNX file."""
+    """Load an MLflow model directory, or a file: pickle, joblib, ONNX, XGBoost's or LightGBM's."""
     if Path(path).is_dir():
         return _load_directory(path)
     if path.endswith(".onnx"):
         return _load_onnx(path, None)
+    with Path(path).open("rb") as stream:
+        head = stream.read(64).lstrip()
+    if path.endswith(".ubj") or head.startswith((b"{", b"binf")):
+        return _wrap("xgboost", _load_xgboost_file(path), None)
+    if head.startswith(b"tree") and b"version=" in head:
+        return LoadedModel(importlib.import_module("lightgbm").Booster(model_file=path))
     return LoadedModel(_unpickle(path, joblib=path.endswith((".joblib", ".jl"))))
 
 
@@ -125,6 +131,21 @@ def _load_xgboost(path: str, conf: dict[str, Any], _pyfunc: dict[str, Any]) -> A
     model = getattr(importlib.import_module(module), name)()
     model.load_model(str(Path(path, conf["data"])))
     return model
+
+
+def _load_xgboost_file(file: str) -> Any:
+    """Load XGBoost's own format, as the estimator that wrote it where it says so."""
+    import json
+
+    xgboost = importlib.import_module("xgboost")
+    model = xgboost.Booster(model_file=file)
+    kind = json.loads(model.attr("scikit_learn") or "{}").get("_estimator_type")
+    name = {"classifier": "XGBClassifier", "regressor": "XGBRegressor"}.get(kind)
+    if name is None:
+        return model
+    found = getattr(xgboost, name)()
+    found.load_model(file)
+    return found
 
 
 def _load_lightgbm(path: str, conf: dict[str, Any], _pyfunc: dict[str, Any]) -> Any:
@@ -222,6 +243,11 @@ def _kind(raw: Any) -> str:
 
 def _feature_names(raw: Any) -> list[str] | None:
     names = getattr(raw, "feature_names_in_", None)
+    if names is None and type(raw).__name__ == "Booster":
+        xgboost = type(raw).__module__.startswith("xgboost")
+        names = raw.feature_names if xgboost else raw.feature_name()
+        if names is None or all(one == f"Column_{place}" for place, one in enumerate(names)):
+            return None
     return None if names is None else [str(one) for one in names]
 
 

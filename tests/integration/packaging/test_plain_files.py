@@ -116,3 +116,46 @@ def test_an_onnx_file_is_judged_and_served(base):
     p50, p99, memory = measure(place, sys.executable, base / "data.csv", "bought")
     assert 0 < p50 <= p99
     assert memory > 10e6
+
+
+BOOSTED = """\
+import sys, pandas, numpy
+import xgboost, lightgbm
+rows = pandas.read_csv("data.csv")
+x, y = rows[["visits", "age"]].astype(float), (rows.bought > 20).astype(int)
+few = {"n_estimators": 3, "max_depth": 2}
+small = {"min_data_in_leaf": 2, "verbose": -1, "objective": "binary"}
+xgboost.XGBClassifier(**few).fit(x, y).save_model("estimator.json")
+booster = xgboost.train({"objective": "binary:logistic"}, xgboost.DMatrix(x, y), 3)
+booster.save_model("booster.ubj")
+booster.save_model("booster.json")
+xgboost.XGBRegressor(**few).fit(x, rows.bought).save_model("value.json")
+lightgbm.train(small, lightgbm.Dataset(x, y), 3).save_model("light.txt")
+"""
+
+
+@pytest.mark.parametrize(
+    "name", ["estimator.json", "booster.ubj", "booster.json", "value.json", "light.txt"]
+)
+def test_boosted_trees_in_their_own_formats(base, name):
+    script(base, BOOSTED)
+    target = "bought" if name == "value.json" else "much"
+    rows = ["age,visits,bought,much"]
+    rows += [f"{n},{n % 3},{n * 2},{int(n > 10)}" for n in range(30)]
+    (base / "data.csv").write_text("\n".join(rows), encoding="utf-8")
+    place = wrap(base, name)
+    text = (place / "MLmodel").read_text(encoding="utf-8")
+    assert text.index("visits") < text.index("age")
+    for model in (place, base / name):
+        found = evaluate(model, sys.executable, base / "data.csv", target, latency_requests=5)
+        assert found.ok, found.error
+        assert found.n == 30
+        assert found.is_classification == (target == "much")
+
+
+def test_a_file_of_no_known_form_says_which_are(base):
+    (base / "model.json").write_text('{"weights": [1, 2]}', encoding="utf-8")
+    (base / "model.bin").write_bytes(b"??")
+    for name, words in (("model.json", "model.json cannot be made"), ("model.bin", "LightGBM")):
+        with pytest.raises(StateError, match=words):
+            wrap(base, name)
