@@ -32,10 +32,11 @@ class DvcRemote:
 
     def fetch(self, artifacts: Sequence[Artifact], store: ObjectStore) -> int:
         """See `Remote.fetch`."""
-        wanted = {md5 for artifact in artifacts for md5 in store.missing(artifact)}
+        lacking = [artifact for artifact in artifacts if store.missing(artifact)]
+        wanted = {md5 for artifact in lacking for md5 in store.missing(artifact)}
         if not wanted:
             return 0
-        self._run("fetch", store)
+        self._run("fetch", lacking, store)
         if lost := [md5 for artifact in artifacts for md5 in store.missing(artifact)]:
             raise missing(lost, store=f"the remote {self.name!r}")
         return len(wanted)
@@ -46,11 +47,18 @@ class DvcRemote:
             if lacking := store.missing(artifact):
                 raise missing(lacking, artifact.path)
         if artifacts:
-            self._run("push", store)
+            self._run("push", artifacts, store)
         return len(artifacts)
 
-    def _run(self, verb: str, store: ObjectStore) -> None:
-        run_dvc([verb, "--remote", self.name], store.root, f"the remote {self.name!r}", self._kind)
+    def _run(self, verb: str, artifacts: Sequence[Artifact], store: ObjectStore) -> None:
+        """Let DVC move what it knows by the names of these outputs, and nothing else."""
+        targets = sorted({artifact.path for artifact in artifacts})
+        run_dvc(
+            [verb, "--remote", self.name, "--", *targets],
+            store.root,
+            f"the remote {self.name!r}",
+            self._kind,
+        )
 
 
 def run_dvc(arguments: Sequence[str], root: Path, what: str, kind: str = "") -> None:

@@ -37,7 +37,8 @@ class Remote(Protocol):
     """Shared storage that objects are pushed to and fetched from.
 
     Implementations may be used by several threads. `fetch` and `push` may be killed at any time
-    and repeated: an object appears whole or not at all.
+    and repeated: an object appears whole or not at all. The paths of artifacts are seen from the
+    project's root.
     """
 
     name: str

@@ -7,6 +7,7 @@ import os
 import secrets
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +177,7 @@ def _push(store: Store, pipeline: Pipeline, wanted: list[str], run: Run) -> None
         for out in pipeline.stages[address].outs:
             artifact = made.get(address, {}).get(out.path)
             if artifact is not None and out.cache and out.push:
-                by_remote.setdefault(out.remote, []).append(artifact)
+                named = replace(artifact, path=out.full)
+                by_remote.setdefault(out.remote, []).append(named)
     for name, artifacts in by_remote.items():
         store.remote(name).push(artifacts, store)

@@ -188,7 +188,7 @@ def _restore(shop: Workshop, facts: Facts, gpus: Sequence[str], rest: Any, done:
         known
         and shop.pull
         and imports.bring(shop.store, shop.root, stage, wanted, troubles)
-        and (_checkout(shop, stage, wanted, {}, troubles))
+        and _checkout(shop, stage, wanted, {}, troubles)
     ):
         done.outs = dict(wanted)
         return
@@ -229,7 +229,9 @@ def _checkout(
     lacking = [out for out in wrong if not shop.store.has(wanted[out.path])]
     if lacking and shop.pull:
         for name in {out.remote for out in lacking}:
-            mine = [wanted[out.path] for out in lacking if out.remote == name]
+            mine = [
+                replace(wanted[out.path], path=out.full) for out in lacking if out.remote == name
+            ]
             try:
                 shop.store.remote(name).fetch(mine, shop.store)
             except PenstockError as error:
