@@ -83,12 +83,13 @@ def main():
     print("| rule | it took | at a quarter | at half | at three quarters |\n|---|---|---|---|---|")
     for name, (rule, behaviour) in CASES.items():
         took, found = ratios(rule, behaviour, options.runs)
-        cells = []
-        for values in found.values():
-            low, middle, high = quantiles(values, n=4)
+        cells, row = [], {"rule": name, "took": took}
+        for part, values in found.items():
+            low, middle, high = (round(one, 3) for one in quantiles(values, n=4))
             given = len(values) / options.runs
             cells.append(f"{middle:.2f} ({low:.2f} to {high:.2f}; said in {given:.0%})")
-        rows.append({"rule": name, "took": took, "foretold": found})
+            row[str(part)] = {"quartiles": [low, middle, high], "said": given}
+        rows.append(row)
         print(f"| {name} | {took:,.0f} | {' | '.join(cells)} |", flush=True)
     if options.out:
         Path(options.out).write_text(json.dumps(rows, indent=1), encoding="utf-8")

@@ -11,7 +11,7 @@ from penstock.domain.verdict import Outcome, Verdict
 from penstock.rollouts.state import RolloutState
 from penstock.rollouts.strategy import effective_steps
 
-BAR = 30
+BAR = 20
 _STALE = 15.0
 """Seconds after which a rollout that nobody has looked at is said to stand still."""
 
@@ -38,7 +38,7 @@ def lines(
     rows += [(one.name, _evidence(one)) for one in state.verdicts]
     if state.compared:
         share = 100.0 * state.differed / state.compared
-        said = f"{state.differed:,} of {state.compared:,} answers differ ({share:.1f} %)"
+        said = f"{state.differed:,} of {state.compared:,} were answered otherwise ({share:.1f} %)"
         rows.append(("copies", said))
     rows.append(("now" if not state.phase.ended else "ended", state.words))
     if state.trouble:
@@ -66,7 +66,7 @@ def bar(share: float) -> str:
     """Return a bar that is full at 1.
 
     >>> bar(0.5)
-    '[###############---------------]'
+    '[##########----------]'
     """
     full = round(BAR * min(max(share, 0.0), 1.0))
     return f"[{'#' * full}{'-' * (BAR - full)}]"

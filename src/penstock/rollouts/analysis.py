@@ -238,19 +238,34 @@ def _counted(one: RuleEvidence) -> str:
     """Say what was counted: ``41 of 520 at the challenger, 3 of 9,800 at the champion``."""
     x_t, n_t, x_c, n_c = one.events[one.worst]
     if one.rule.kind is RuleKind.DISTRIBUTION:
-        return f"{n_t:,.0f} predictions of the challenger against {n_c:,.0f} of the champion"
+        counts = f"{n_t:,.0f} predictions of the challenger against {n_c:,.0f} of the champion"
+        return counts + _moved(one)
     if one.rule.kind in (RuleKind.MEAN, RuleKind.QUALITY):
         if not n_t or not n_c:
             many = "labels" if one.rule.kind is RuleKind.QUALITY else "values"
             return f"{n_t:,.0f} {many} of the challenger, {n_c:,.0f} of the champion"
-        means = [f"{s / n:.4g} over {n:,.0f}" if n else "none" for s, n in ((x_t, n_t), (x_c, n_c))]
-        what = "labels: right" if one.rule.kind is RuleKind.QUALITY else "mean"
-        return f"{what} {means[0]} at the challenger, {means[1]} at the champion"
+        if one.rule.kind is RuleKind.QUALITY:
+            t, c = (f"{100.0 * s / n:.1f} % of {n:,.0f}" for s, n in ((x_t, n_t), (x_c, n_c)))
+            return f"right on {t} labels at the challenger, on {c} at the champion"
+        t, c = (f"{s / n:.4g} over {n:,.0f}" for s, n in ((x_t, n_t), (x_c, n_c)))
+        return f"mean {t} at the challenger, {c} at the champion"
     challenger, champion = f"{x_t:,.0f} of {n_t:,.0f}", f"{x_c:,.0f} of {n_c:,.0f}"
     if one.rule.kind is RuleKind.TAIL:
         over = _limit(one)
         return f"{challenger} {over} at the challenger, {champion} slow at the champion"
     return f"{challenger} at the challenger, {champion} at the champion"
+
+
+def _moved(one: RuleEvidence) -> str:
+    """Say which prediction's share differs most."""
+    totals = [math.fsum(pair[side] for pair in one.memory.values()) for side in (0, 1)]
+    if not all(totals):
+        return ""
+    shares = {
+        label: (pair[0] / totals[0], pair[1] / totals[1]) for label, pair in one.memory.items()
+    }
+    label, (t, c) = max(shares.items(), key=lambda item: abs(item[1][0] - item[1][1]))
+    return f", most apart in {label!r}: {t:.1%} and {c:.1%} of them" if t != c else ""
 
 
 def _awaited(one: RuleEvidence) -> str:

@@ -287,7 +287,11 @@ def _both_ready(state: RolloutState, observed: TargetStatus) -> bool:
 
 
 def _passed_words(state: RolloutState) -> str:
-    return f"{state.step_requests:,} requests and no rule speaks against it"
+    words = f"{state.step_requests:,} requests and no rule speaks against it"
+    if not state.compared:
+        return words
+    share = state.differed / state.compared
+    return f"{words}; {share:.1%} of {state.compared:,} copies were answered otherwise"
 
 
 def _return(state: RolloutState) -> Decision:

@@ -23,7 +23,7 @@ def test_wrong_answers_are_found_by_late_labels_in_the_canary(stack, ask):
         id, champion, challenger = stack.start(strategy, wrong=40)
         state = stack.run(id)
     assert state.phase is RolloutPhase.ROLLED_BACK
-    assert state.reason.startswith("quality: labels: right "), state.reason
+    assert state.reason.startswith("quality: right on "), state.reason
     assert {one.status for one in load.answers} == {200}
     assert challenger in load.versions()
     assert stack.champion == champion

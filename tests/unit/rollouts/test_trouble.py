@@ -240,7 +240,7 @@ def test_wrong_answers_roll_back_in_the_canary_and_on_probation(make):
     world = make(told)
     state = world.run(world.start(replace(QUICK, steps=HOLDS, early=False)))
     assert state.phase is RolloutPhase.ROLLED_BACK
-    assert state.reason.startswith("quality: labels: right 0.")
+    assert state.reason.startswith("quality: right on ")
     world = make()
     id = world.start(replace(QUICK, probation=600.0))
     world.run(id, "probation")
