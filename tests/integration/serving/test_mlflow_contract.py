@@ -7,7 +7,6 @@ of batches are all held against it.
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
 import warnings
@@ -15,6 +14,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from scoring_server import mlflow_answers
 
 from penstock.inference import frames
 from penstock.serving.batch import Batcher
@@ -215,44 +215,6 @@ def parquet(frame: pd.DataFrame) -> bytes:
     file = io.BytesIO()
     frame.to_parquet(file)
     return file.getvalue()
-
-
-def mlflow_answers(path, bodies) -> list[tuple[int, bytes]]:
-    """Ask MLflow's real application, without a network between."""
-    import mlflow.pyfunc
-    from mlflow.pyfunc import scoring_server
-
-    app = scoring_server.init(mlflow.pyfunc.load_model(str(path)))
-
-    async def one(content, body):
-        scope = {
-            "type": "http",
-            "http_version": "1.1",
-            "method": "POST",
-            "path": "/invocations",
-            "raw_path": b"/invocations",
-            "query_string": b"",
-            "headers": [(b"content-type", content.encode())],
-        }
-        said = []
-
-        async def receive():
-            return {"type": "http.request", "body": body, "more_body": False}
-
-        async def send(message):
-            said.append(message)
-
-        try:
-            await app(scope, receive, send)
-        except Exception:  # its server would say 500
-            return 500, b""
-        body = b"".join(message.get("body", b"") for message in said[1:])
-        return said[0]["status"], body
-
-    async def every():
-        return [await one(content, body) for content, body in bodies]
-
-    return asyncio.run(every())
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,6 @@ import shutil
 import sys
 import traceback
 import warnings
-from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -137,6 +136,8 @@ def _describe(out: Path, mlmodel: dict[str, Any], *, output: int) -> None:
 def _compared(
     out: Path, mlmodel: dict[str, Any], estimator: Any, given: Any, name: str, tolerance: float
 ) -> dict[str, Any]:
+    import numpy as np
+
     flavour = mlmodel["flavors"][FLAVOUR]
     session = Session(str(out / _FILE), flavour["output"], flat=flavour["flat"])
     table = table_for(mlmodel, session)
@@ -149,14 +150,21 @@ def _compared(
         # Equal classes may hide probabilities that are not.
         chances = Session(str(out / _FILE), 1, flat=False)
         pairs.append((estimator.predict_proba(given), chances.predict(fed)))
+    if not len(rows):
+        return {"rows": 0, "differ": 0, "gap": 0.0, "worst": {}}
     gaps = _gaps(pairs)
-    worst = int(gaps.argmax()) if len(gaps) else 0
-    shown: Callable[[int], list[Any]] = lambda side: [pair[side][worst].tolist() for pair in pairs]  # noqa: E731
+    worst = int(gaps.argmax())
+    shown = [[np.asarray(one[worst]).tolist() for one in pair] for pair in pairs]
     return {
         "rows": len(gaps),
         "differ": int((gaps > tolerance).sum()),
         "gap": float(gaps.max(initial=0.0)),
-        "worst": {"row": worst, "model": shown(0), "onnx": shown(1), "values": list(rows[worst])},
+        "worst": {
+            "row": worst,
+            "model": [one for one, _ in shown],
+            "onnx": [one for _, one in shown],
+            "values": list(rows[worst]),
+        },
     }
 
 
