@@ -107,7 +107,7 @@ class Outcomes:
             return mark
         newest = _newest(labels, "label_time")
         labels = _unknown_before(labels, self._observations.labels(state.started, _after(mark)))
-        answers = self._answers(state, labels, _ROLES)
+        answers = self._answers(state, labels, _ROLES, until)
         if answers is None:
             return newest
         joined = answers.join(labels, ["request_id", "row"], join_type="inner")
@@ -132,7 +132,7 @@ class Outcomes:
         newest = _newest(fresh, "metric_time")
         earlier = metrics.read(directory, state.started, _after(mark))
         fresh = _unknown_before(fresh, earlier, "name")
-        answers = self._answers(state, fresh, _REAL)
+        answers = self._answers(state, fresh, _REAL, until)
         if answers is None:
             return newest
         frame = answers.join(fresh, ["request_id", "row"], join_type="inner").to_pandas()
@@ -143,7 +143,9 @@ class Outcomes:
                 found[rule.name] = _told(own, state)
         return newest
 
-    def _answers(self, state: RolloutState, known: Any, roles: tuple[str, ...]) -> Any | None:
+    def _answers(
+        self, state: RolloutState, known: Any, roles: tuple[str, ...], until: float
+    ) -> Any | None:
         """Return the answers of both versions to the requests that something is known of."""
         import pyarrow.compute as pc
 
@@ -153,7 +155,7 @@ class Outcomes:
         versions = (state.champion.version, state.challenger.version)
         ids = known["request_id"].combine_chunks()
         parts: list[Any] = []
-        missing, end, length = len(pc.unique(ids)), time.time() + _SLICE, _SLICE
+        missing, end, length = len(pc.unique(ids)), until + _SLICE, _SLICE
         while end > state.started and missing > 0:
             start = max(end - length, state.started)
             table = self._observations.read(start, end, labels=False, columns=_ANSWERS)

@@ -247,3 +247,42 @@ def test_wrong_answers_roll_back_in_the_canary_and_on_probation(make):
     world.target.behaviours = told
     assert world.run(id).reason.startswith("quality: ")
     assert world.target.table.champion == "1"
+
+
+def truths(world):
+    """Who is champion, by traffic, alias, newest tag, and journal."""
+    deployment = world.journal.get("deployment", "production").value
+    assert deployment["rollout"] == ""
+    tags = list(world.registrar.tags.values())
+    return {
+        world.target.table.champion,
+        world.registrar.champion,
+        deployment["champion"]["version"],
+        *tags[-1:],
+    }
+
+
+@pytest.mark.parametrize("up", [True, False], ids=["gateway-up", "gateway-down"])
+@pytest.mark.parametrize("when", ["starting", "stepping", "paused", "probation", "promoted"])
+def test_a_return_leaves_one_truth_whenever_it_comes(make, when, up):
+    world = make()
+    world.run(world.start(QUICK, champion=None, challenger="1"))
+    id = world.start(replace(QUICK, probation=30.0))
+    if when == "stepping":
+        world.until(id, lambda state: state.weight == 25.0)
+    elif when == "paused":
+        world.until(id, lambda state: state.weight == 5.0)
+        world.controller.pause(id, "let me look")
+    elif when in ("probation", "promoted"):
+        world.run(id, "probation" if when == "probation" else "ended")
+    if not up:
+        world.target.stop()
+    if when in ("probation", "promoted"):
+        back = world.controller.rollback(bundle("1"), "by night, by a program")
+        world.run(back)
+    else:
+        world.controller.abort(id, "by night, by a program")
+    assert truths(world) == {"1"}
+    assert [one.version for one in world.target.table.bundles] == ["1"]
+    assert world.target.running
+    assert world.controller.active() is None
