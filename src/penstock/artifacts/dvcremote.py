@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from penstock.artifacts.remote import ObjectStore
 from penstock.domain.artifact import Artifact
 from penstock.errors import UnavailableError
 
+_ONE_AT_A_TIME = threading.Lock()
+"""DVC gives up after three seconds when another DVC is at work."""
 _EXTRAS = {"webdavs": "webdav", "https": "http", "webhdfs": "hdfs", "local": "http"}
 
 
@@ -85,7 +88,7 @@ def run_dvc(arguments: Sequence[str], root: Path, what: str, kind: str = "") -> 
             code="artifacts.dvc-missing",
             hint=f"install it: pip install {'dvc' + extra!r}",
         )
-    with released():
+    with released(), _ONE_AT_A_TIME:
         done = subprocess.run(
             [program, *arguments],
             cwd=root,

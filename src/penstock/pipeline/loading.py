@@ -18,7 +18,7 @@ from penstock.domain.pipeline import Pipeline, Stage
 from penstock.errors import ConfigError, Problem, Span, StateError
 from penstock.pipeline import codec, durable, finding
 
-_VERSION = "pipeline-1"
+_VERSION = "pipeline-2"
 
 
 def load(root: Path) -> Pipeline:
