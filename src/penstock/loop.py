@@ -15,6 +15,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from penstock import gates, judgements, pipeline
@@ -192,7 +193,16 @@ class Loop:
                 known = {"version": walk.version.version, "registered": registered.id}
                 tx.put("judgement", walk.candidate.run_id, {**record.value, **known})
                 tx.put("judged", self._registered_key(walk), {"run_id": walk.candidate.run_id})
+        self._remember(walk.version, packaged, walk)
         return registered
+
+    def _remember(self, version: ModelVersion, packaged: Candidate, walk: Walk) -> None:
+        """Keep what is normal for a version: live data will be held against it."""
+        from penstock.references import keep
+
+        project, client = self.project, self.project.registry.client
+        model, root = Path(packaged.path), project.root
+        keep(version, model, walk.base, root, project.settings, self.journal, client)
 
     def _keep(self, walk: Walk, event: Event) -> None:
         judgements.keep(self.project, walk, event)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from penstock.monitors.drift import Shift
+from penstock.monitors.drift import PREDICTION, Shift
 from penstock.monitors.reference import Feature, Reference
 from penstock.monitors.window import Window
 
@@ -41,10 +41,21 @@ def likely_cause(reference: Reference, window: Window, drifted: Sequence[Shift])
         return "most features moved together: other callers, or another mix of requests"
     if not parts and len(drifted) == 1:
         name = drifted[0].name
-        if name == "prediction":
+        if name == PREDICTION:
             return "answers moved while no feature did: look at how features go together"
         return f"{name} alone moved: look at where it is computed"
-    return "; ".join(parts)
+    return "; ".join(parts) or _moved([one.name for one in drifted])
+
+
+def _moved(names: Sequence[str]) -> str:
+    """Say what moved, and whether the answers went with it."""
+    features = [one for one in names if one != PREDICTION]
+    shown = ", ".join(features[:3]) + (
+        f" and {len(features) - 3} more" if len(features) > 3 else ""
+    )
+    if len(features) < len(names):
+        return f"{shown} moved, and the model's answers with it: the world, or where it is computed"
+    return f"{shown} moved together: look at what they are computed from"
 
 
 def _missing(feature: Feature, window: Window) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.errors import StateError
+from penstock.monitors.drift import PREDICTION
 from penstock.monitors.reference import Reference, columns_of
 
 ROWS = 4000
@@ -54,7 +55,8 @@ def find(reference: Reference, train: Any, live: Any, *, seed: int = 0) -> Culpr
         StateError: ``monitor.no-classifier`` without scikit-learn, ``monitor.too-few`` with fewer
             than 200 rows on a side.
     """
-    a, b, names = _codes(reference, train), _codes(reference, live), list(reference.features)
+    names = [one for one in reference.features if one != PREDICTION]
+    a, b = _codes(reference, names, train), _codes(reference, names, live)
     rng = np.random.default_rng(seed)
     # Contiguous blocks of the training data, as live rows are: shuffled rows look too much alike.
     count = min(ROWS, len(b), len(a) // 4)
@@ -78,12 +80,13 @@ def find(reference: Reference, train: Any, live: Any, *, seed: int = 0) -> Culpr
     return Culprits(auc, max(*normal, 0.5) + 3.0 * noise, shares)
 
 
-def _codes(reference: Reference, table: Any) -> NDArray[np.float64]:
+def _codes(reference: Reference, names: list[str], table: Any) -> NDArray[np.float64]:
     """Return each feature as its cells: an order for numbers, a code for categories."""
     columns = dict(columns_of(table))
     length = max((len(one) for one in columns.values()), default=0)
     found = []
-    for name, feature in reference.features.items():
+    for name in names:
+        feature = reference.features[name]
         if name in columns:
             found.append(feature.cells.place(columns[name]).astype(np.float64))
         else:

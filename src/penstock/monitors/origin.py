@@ -63,10 +63,15 @@ def reference_of(root: Path, settings: Settings, journal: Journal, version: str)
         source=source,
         digest=digest,
     )
+    remember(journal, settings, version, made)
+    return made
+
+
+def remember(journal: Journal, settings: Settings, version: str, made: Reference) -> None:
+    """Keep the reference of a version."""
     with journal.transaction() as tx:
         value = {"asked": settings.monitor.reference, "reference": made.to_dict()}
-        tx.put(KIND, name, value)
-    return made
+        tx.put(KIND, f"{settings.model.name}/{version}", value)
 
 
 def inputs_of(journal: Journal, name: str) -> tuple[str, ...]:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from penstock.config.settings import Settings
+from penstock.monitors.drift import PREDICTION
 from penstock.observations import Observations
 
 FEATURE = "features."
-PREDICTION = "prediction"
 REPLAY = "penstock-replay-"
 """Beginning of the ids of requests that replay training rows; they are no traffic."""
 FLUSH = 3.0

@@ -22,6 +22,7 @@ from penstock.journal import Journal
 from penstock.monitors import notify, origin
 from penstock.monitors.alerts import Alert, update
 from penstock.monitors.culprits import Culprits, find
+from penstock.monitors.drift import PREDICTION
 from penstock.monitors.endpoint import ServedModel
 from penstock.monitors.findings import Findings, drift_findings, stale
 from penstock.monitors.origin import Champion
@@ -29,7 +30,7 @@ from penstock.monitors.quality import QualityMonitor
 from penstock.monitors.reference import Feature, Reference, build_reference, read_rows
 from penstock.monitors.skew import LiveEndpoint, SkewMonitor
 from penstock.monitors.state import KIND, WatchState
-from penstock.monitors.traffic import PREDICTION, Part, named, settling, windows
+from penstock.monitors.traffic import Part, named, settling, windows
 from penstock.observations import Observations
 
 MOST_WINDOWS = 100

@@ -65,7 +65,7 @@ def _group_table(
         "role": pa.array([one.role for one in owners], pa.string()),
         "code": pa.array([one.status for one in owners], pa.int32()),
         "latency": pa.array([one.seconds for one in owners], pa.float64()),
-        **_split_kinds("prediction", [_scalar(one) for one in answers]),
+        **_split_kinds("prediction", [scalar(one) for one in answers]),
     }
     for name, column in zip(names, _columns(names, values), strict=True):
         if name not in exclude:
@@ -100,16 +100,16 @@ def _column(values: list[Any]) -> Any:
     return pa.array([None if v is None else str(v) for v in values], pa.string())
 
 
-def _scalar(prediction: Any) -> Any:
+def scalar(prediction: Any) -> Any:
     """Return one value for a prediction: of a record its first, of scores the likelier's place."""
     if isinstance(prediction, dict):
-        return _scalar(next(iter(prediction.values()), None))
+        return scalar(next(iter(prediction.values()), None))
     if isinstance(prediction, list):
         if len(prediction) == 2 and all(isinstance(one, float) for one in prediction):
             return prediction[1]  # the score of the positive class
         if len(prediction) > 1 and all(isinstance(one, (int, float)) for one in prediction):
             return max(range(len(prediction)), key=prediction.__getitem__)
-        return _scalar(prediction[0]) if prediction else None
+        return scalar(prediction[0]) if prediction else None
     return prediction
 
 

@@ -29,6 +29,7 @@ from penstock.journal import Journal
 from penstock.monitors.exports.elasticsearch import STREAMS
 
 TRAIN_DATA = "  target: bought\n  train_data: data/train.csv\n"
+COLUMNS = ["age", "visits", "spent"]
 SETTINGS = """
 monitor:
   window: 300
@@ -80,9 +81,8 @@ def events(mini, type):
 def send(url, rows):
     """Send rows that are older by two standard deviations, fifty in a request."""
     drawn = np.random.default_rng(8).normal([2.0, 0.0, 0.0], size=(rows, 3))
-    columns = ["age", "visits", "spent"]
     for part in drawn.reshape(-1, 50, 3).tolist():
-        body = {"dataframe_split": {"columns": columns, "data": part}}
+        body = {"dataframe_split": {"columns": COLUMNS, "data": part}}
         headers = {"Content-Type": "application/json"}
         request = urllib.request.Request(f"{url}/invocations", json.dumps(body).encode(), headers)
         with urllib.request.urlopen(request, timeout=60) as answer:
@@ -142,7 +142,7 @@ def test_a_drift_starts_a_retraining_through_prometheus_and_alertmanager(mini):
         until(lambda: events(mini, EventType.RETRAINING_STARTED)[1:], "an order")
         until(lambda: events(mini, EventType.RETRAINING_FINISHED)[1:], "its end")
     (drift,) = events(mini, EventType.DRIFT_DETECTED)
-    assert drift.data["features"] == ["age"]
+    assert drift.data["features"] == ["age", "prediction"]
     _, asked = events(mini, EventType.RETRAINING_REQUESTED)
     assert asked.data["kind"] == "webhook"
     _, ordered = events(mini, EventType.RETRAINING_STARTED)
@@ -150,6 +150,11 @@ def test_a_drift_starts_a_retraining_through_prometheus_and_alertmanager(mini):
     _, finished = events(mini, EventType.RETRAINING_FINISHED)
     assert finished.data["outcome"] == "promoted"
     assert mini.ask("status")["champion"]["version"] == 2
+    with Journal(mini.root / ".penstock/journal.db") as journal:
+        for version in ("1", "2"):  # made when it was registered, answers included
+            kept = journal.get("reference", f"mini/{version}").value["reference"]
+            assert [one["name"] for one in kept["features"]] == [*COLUMNS, "prediction"]
+    assert len(list(mini.root.glob("mlartifacts/**/penstock/reference.json"))) == 2
     mini.penstock("serve", "--stop")
     check_what_is_shipped(mini, tool("rsyslogd"))
 

@@ -1,6 +1,7 @@
 """A classifier names what gives live rows away; predictions become lines for a shipper."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -30,6 +31,16 @@ def test_features_that_only_differ_together_are_named():
     assert set(list(found.shares)[:2]) == {"a", "b"}
     same = find(reference, train, rows(rng, 2000, 0.8))
     assert not same.drifted
+
+
+def test_the_answers_are_no_feature_that_training_rows_have():
+    rng = np.random.default_rng(3)
+    train = rows(rng, 8000, 0.8)
+    answers = build_reference({"prediction": rng.random(3000)})
+    reference = build_reference(train)
+    both = replace(reference, features={**reference.features, **answers.features})
+    live = {**rows(rng, 2000, 0.8), "prediction": rng.random(2000)}
+    assert not find(both, train, live).drifted
 
 
 def test_too_few_rows_are_refused():
