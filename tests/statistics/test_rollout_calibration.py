@@ -129,6 +129,19 @@ def test_a_fixed_limit_for_latency():
     assert not simulate(strategy, Behaviour(latency=0.001), Behaviour(latency=0.01)).went_back
 
 
+def test_a_strict_limit_is_about_the_quantile_alone():
+    strict = Rule("latency", RuleKind.TAIL, tolerance=0.5, strict=True)
+    steps = (Step(StepKind.WEIGHT, 50.0, 30.0, 50), Step(StepKind.WEIGHT, 100.0))
+    strategy = replace(STRATEGY, rules=(strict,), steps=steps, probation=0.0)
+    good = Behaviour(latency=0.05)
+    slow = Behaviour(latency=0.05, slow_share=0.03, slow_factor=10.0)
+    assert simulate(strategy, good, slow, rate=400).went_back
+    assert not any(simulate(strategy, good, good, rate=400, seed=s).went_back for s in range(5))
+    # Half as slow again is tolerated, exactly.
+    edge = Behaviour(latency=0.075)
+    assert not any(simulate(strategy, good, edge, rate=400, seed=s).went_back for s in range(5))
+
+
 def test_copies_of_successes_only_do_not_accuse_on_probation():
     class Selective(FakeTarget):
         """Copies only what the champion could answer; both fail on the same requests."""

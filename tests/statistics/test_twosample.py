@@ -5,6 +5,9 @@ import math
 import numpy as np
 import pytest
 
+from penstock.domain.traffic import LATENCY_BOUNDS
+from penstock.stats.quantiles import quantile_log_e
+from penstock.stats.sequential import log_beta_mixture
 from penstock.stats.twosample import (
     ODDS,
     STAKES,
@@ -104,3 +107,50 @@ def test_sums_can_be_turned_and_scaled():
     worst = sums_within(50, drawn.sum(), 10.0, 30.0)
     assert worst.squares >= sums.squares
     assert worst.scaled(10.0, 30.0).squares == pytest.approx(scaled.sum())
+
+
+EDGES = np.array([0.0, *LATENCY_BOUNDS, np.inf])
+
+
+def quantile_path(rng, scale, tolerance, *, looks=40, quantile=0.9):
+    """The highest evidence of a strict comparison, over all looks."""
+    t = c = np.zeros(len(LATENCY_BOUNDS) + 1)
+    top = -math.inf
+    for _ in range(looks):
+        t = t + np.histogram(0.05 * scale * np.exp(rng.normal(0, 0.5, 100)), EDGES)[0]
+        c = c + np.histogram(0.05 * np.exp(rng.normal(0, 0.5, 100)), EDGES)[0]
+        log_e = quantile_log_e(
+            t, c, LATENCY_BOUNDS, quantile=quantile, limit=lambda x: (1 + tolerance) * x
+        )
+        top = max(top, log_e)
+    return top
+
+
+def test_the_strict_quantile_test_accuses_nobody_who_keeps_to_the_limit():
+    rng = np.random.default_rng(4)
+    for scale, tolerance in ((1.0, 0.0), (1.2, 0.2), (1.5, 0.5)):
+        tops = [quantile_path(rng, scale, tolerance) for _ in range(40)]
+        assert sum(top >= math.log(20) for top in tops) / 40 <= 0.05
+
+
+def test_the_strict_quantile_test_finds_what_is_beyond_its_buckets():
+    rng = np.random.default_rng(5)
+    assert all(quantile_path(rng, 2.0, 0.0) >= math.log(20) for _ in range(10))
+
+
+def test_the_strict_quantile_test_needs_both_arms():
+    nothing = [0] * (len(LATENCY_BOUNDS) + 1)
+    some = [10] * (len(LATENCY_BOUNDS) + 1)
+    for t, c in ((nothing, some), (some, nothing)):
+        assert quantile_log_e(t, c, LATENCY_BOUNDS, quantile=0.9, limit=float) == 0.0
+
+
+def test_a_mixture_of_many_counts_is_that_of_each():
+    bounds = (1.0,)
+    # One bucket below: x within it says nothing of C, and T's share above the bound is tested.
+    found = quantile_log_e([500, 125], [625, 0], bounds, quantile=0.8, limit=lambda _: 1.0)
+    parts = (
+        log_beta_mixture(125, 625, 0.2, n_opt=2_000, alpha_opt=0.05),
+        log_beta_mixture(0, 625, 0.8, n_opt=2_000, alpha_opt=0.05),
+    )
+    assert found <= sum(parts) + 1e-9

@@ -88,6 +88,8 @@ class Analysed(Section):
     """tail: how much slower a request may be in any case."""
     harmless: Share = 0.01
     """rate: a rate below this is evidence for an early promotion."""
+    strict: StrictBool = False
+    """tail: accuse only when the quantile itself is surely higher, not of a heavier tail."""
     min_labels: Annotated[Whole, Field(ge=0)] = 0
     """quality: labels of the challenger's answers that each step waits for."""
 

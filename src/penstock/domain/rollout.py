@@ -76,6 +76,8 @@ class Rule:
         slack: TAIL: seconds that a request may be slower than the champion's quantile in any
             case; keeps fast models from being judged by noise of a few milliseconds.
         harmless: RATE: a rate of the challenger below this is evidence for an early promotion.
+        strict: TAIL: accuse only when the quantile itself is surely higher, not of a heavier
+            tail or a slower body.
         min_labels: QUALITY: labels of the challenger's answers that a step waits for before it
             ends; with 0 it waits for none, and counts what comes.
     """
@@ -95,6 +97,7 @@ class Rule:
     slack: float = 0.005
     harmless: float = 0.01
     min_labels: int = 0
+    strict: bool = False
 
 
 DEFAULT_STEPS = (

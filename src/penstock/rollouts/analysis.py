@@ -25,6 +25,7 @@ _PROBATION_SHARE = 0.25
 """Share of the mixture over stages that is kept for the probation."""
 
 
+_STRICT = "two-arm quantile e-process"
 _FARTHEST = 5.0
 """An estimate of needed requests looks ahead at most so many times what has been seen."""
 
@@ -155,7 +156,7 @@ class Analysis:
             threshold=e_value(bound),
             comparison="<",
             n=int(one.events[one.worst][1]),
-            method=METHODS[rule.kind],
+            method=_STRICT if rule.strict else METHODS[rule.kind],
             details=self._details(one, log_e, bound),
         )
         outcome, ending, needs = self._outcome(one, log_e, bound)

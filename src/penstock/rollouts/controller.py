@@ -317,11 +317,11 @@ class Controller:
                     state, generation = self._records.write(state, records, generation)
         except PenstockError as error:
             state = replace(state, trouble=str(error))
-            records: Sequence[Effect] = ()
+            told: Sequence[Effect] = ()
             if not error.retryable and state.phase is RolloutPhase.STARTING and not state.sent:
                 # Nothing has begun yet, and nothing will before a person has changed something.
-                state, records = give_up(state, error.message)
-            self._records.write(state, records, generation)
+                state, told = give_up(state, error.message)
+            self._records.write(state, told, generation)
             if not error.retryable:
                 raise
         return state

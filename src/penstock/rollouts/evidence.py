@@ -175,6 +175,10 @@ class RuleEvidence:
 
         Stages that have not begun count with e-value 1; so does weight that is not given out.
         """
+        if self.rule.strict and self.rule.kind is RuleKind.TAIL:
+            # No product over looks: it may not be begun anew.
+            self.peak = max(self.peak, self.harm[0])
+            return self.harm[0]
         own = harm_weights(self.rule)
         values, shares = [0.0], [max(1.0 - math.fsum(weights), 0.0)]
         for stage, weight in enumerate(weights):

@@ -17,6 +17,7 @@ from typing import Protocol
 from penstock.domain.rollout import Rule, RuleKind
 from penstock.domain.traffic import LATENCY_BOUNDS
 from penstock.rollouts.counting import Tally
+from penstock.stats.quantiles import quantile_log_e
 from penstock.stats.sequential import (
     CEILING_GRID,
     categorical_gain,
@@ -100,7 +101,7 @@ _MEANS = (0.05, 0.09, 0.12, 0.13, 0.13, 0.11, 0.1, 0.08, 0.06, 0.05, 0.03, 0.02,
 
 def quantiles(rule: Rule) -> tuple[float, ...]:
     """Return the quantiles that a latency rule compares, its own last."""
-    if rule.slo is not None:
+    if rule.slo is not None or rule.strict:
         return (rule.quantile,)
     return (*(one for one in _BODY if one < rule.quantile), rule.quantile)
 
@@ -110,6 +111,8 @@ def harm_weights(rule: Rule) -> tuple[float, ...]:
     match rule.kind:
         case RuleKind.RATE:
             return _RATES
+        case RuleKind.TAIL if rule.strict:
+            return (1.0,)
         case RuleKind.TAIL:
             body = len(quantiles(rule)) - 1
             shares = (0.5 / body,) * body + (0.5,) if body else (1.0,)
@@ -208,7 +211,36 @@ def _tail(own: Evidence, seen: Seen) -> Gains:
             continue
         one, acquits = _slow(own, seen, part, control)
         harm += one
-    return harm, acquits
+    return (_strict(own, seen) if own.rule.strict else harm), acquits
+
+
+def _strict(own: Evidence, seen: Seen) -> tuple[float]:
+    """Return what the look adds to the evidence that the quantile itself is higher.
+
+    That evidence is no sum over looks: it is found from all that was counted, and what it was
+    before is taken off. Copies are left out: they may queue.
+    """
+    rule, nothing = own.rule, [0.0] * (len(LATENCY_BOUNDS) + 1)
+    before = own.memory.get("strict", [0.0])[0]
+    sides = []
+    on_probation = not seen.champion.real
+    copies = seen.champion.copies if on_probation else nothing
+    now = {
+        "strict t": seen.challenger.latency,
+        "strict c": [a + b for a, b in zip(seen.champion.latency, copies, strict=True)],
+    }
+    for name, counts in now.items():
+        past = own.memory.get(name, nothing)
+        own.memory[name] = [a + b for a, b in zip(past, counts, strict=True)]
+        sides.append(own.memory[name])
+    log_e = quantile_log_e(
+        *sides,
+        LATENCY_BOUNDS,
+        quantile=rule.quantile,
+        limit=lambda x: rule.slo or max((1.0 + rule.tolerance) * x, x + rule.slack),
+    )
+    own.memory["strict"] = [log_e]
+    return (log_e - before,)
 
 
 def _slow(
