@@ -320,7 +320,7 @@ class Controller:
             told: Sequence[Effect] = ()
             if not error.retryable and state.phase is RolloutPhase.STARTING and not state.sent:
                 # Nothing has begun yet, and nothing will before a person has changed something.
-                state, told = give_up(state, error.message)
+                state, told = give_up(replace(state, trouble=""), error.message)
             self._records.write(state, told, generation)
             if not error.retryable:
                 raise

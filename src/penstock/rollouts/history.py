@@ -22,7 +22,7 @@ def previous_champion(journal: Journal) -> str | None:
         if _promoted(journal, str(event.data.get("rollout", "")), version):
             line.append(version)
         elif version in line:
-            del line[line.index(version) + 1 :]
+            del line[len(line) - line[::-1].index(version) :]
         else:
             line = [version]
     return line[-2] if len(line) > 1 else None

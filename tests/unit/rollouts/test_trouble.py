@@ -39,6 +39,7 @@ def test_a_taken_port_closes_a_rollout_that_has_only_begun(make):
     state = world.controller.state(id)
     assert state.phase is RolloutPhase.ABORTED
     assert "port 8080 is taken" in state.words
+    assert state.trouble == ""
     assert world.controller.active() is None
     assert world.events(id)[-1] == "rollout.aborted"
     assert EventType.CHAMPION_CHANGED.value not in world.events()
