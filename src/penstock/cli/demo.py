@@ -11,10 +11,11 @@ from pathlib import Path
 import click
 
 from penstock.cli import output
-from penstock.errors import ExitCode
+from penstock.errors import ExitCode, UsageError
 
 _WIDTH = 88
 _DEFAULT = "flights-demo"
+_YEAR = "flights-year"
 
 
 def _json(ctx: click.Context, _option: click.Parameter, value: bool) -> None:
@@ -25,6 +26,8 @@ def _json(ctx: click.Context, _option: click.Parameter, value: bool) -> None:
 @click.command()
 @click.argument("directory", required=False, type=click.Path(path_type=Path))
 @click.option("--fast", is_flag=True, help="Use a sample of the flights.")
+@click.option("--year", is_flag=True, help="Replay the year day by day, untouched by anybody.")
+@click.option("--days", type=click.IntRange(1, 306), help="Of --year: only so many, from March.")
 @click.option("--keep-serving", is_flag=True, help="Leave the gateway up at the end.")
 @click.option("-y", "--yes", is_flag=True, help="Replace DIRECTORY if it is there, unasked.")
 @click.option(
@@ -35,7 +38,9 @@ def _json(ctx: click.Context, _option: click.Parameter, value: bool) -> None:
     callback=_json,
     help="Answer as JSON on standard output, at the end.",
 )
-def demo(directory: Path | None, fast: bool, keep_serving: bool, yes: bool) -> int:
+def demo(
+    directory: Path | None, fast: bool, year: bool, days: int | None, keep_serving: bool, yes: bool
+) -> int:
     """Walk the whole loop on real flights.
 
     Makes an ordinary repository in DIRECTORY [./flights-demo] with the flights that left New York
@@ -48,12 +53,22 @@ def demo(directory: Path | None, fast: bool, keep_serving: bool, yes: bool) -> i
       penstock demo
       penstock demo /tmp/flights --fast
       penstock demo --keep-serving && curl -s localhost:8080/version
+      penstock demo --year             ten minutes: does retraining pay, and is it safe?
+      penstock demo --year --fast      a quarter of the flights, 42 days
     """
     from penstock.demo.steps import walk
     from penstock.demo.walk import Options
 
-    root = (directory or Path(_DEFAULT)).resolve()
+    root = (directory or Path(_YEAR if year else _DEFAULT)).resolve()
+    if days is not None and not year:
+        raise UsageError(
+            "--days is of --year", code="demo.days", hint="penstock demo --year --days 60"
+        )
     _make_room(root, yes=yes)
+    if year:
+        from penstock.cli.year import year as replayed
+
+        return replayed(root, days=days, quick=fast)
     options = Options(fast=fast, keep_serving=keep_serving, show=not output.wants_json())
     done = walk(root, Silent() if output.wants_json() else Terminal(), options)
     output.emit(done.to_dict())

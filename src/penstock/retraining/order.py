@@ -129,6 +129,13 @@ class Retrainer:
             record = self.under_way()
             return self._finish(record, "abandoned", reason) if record else None
 
+    def waits(self, record: Record) -> bool:
+        """Whether a retraining's version waits for the end of another version's rollout."""
+        active = self.project.controller().active() if record["phase"] == "trained" else None
+        if active is None or active.phase is RolloutPhase.PROBATION:
+            return False
+        return bool(active.challenger.version != str(record["version"]))
+
     def settle(self) -> None:
         """Note the end of a rollout that nobody waited for, and what was gained since."""
         record = self.under_way()
@@ -249,6 +256,8 @@ class Retrainer:
         if earlier is not None and RolloutPhase(earlier["phase"]).ended:
             words = f"nothing changed: version {number} was tried before ({earlier['phase']})"
             return self._finish(record, "unchanged", words)
+        if not wait and self.waits(record):
+            return None
         wishes = Wishes(
             deploy=True,
             wait=wait,
@@ -268,7 +277,7 @@ class Retrainer:
         if not state.phase.ended and wait:
             state = controller.run_until(state.id, "paused", listener=self.watcher)
         if not state.phase.ended:
-            if time.time() - state.updated > _STALE:
+            if time.time() - state.updated > max(_STALE, _LOOKS * state.strategy.interval):
                 self.project.drive_in_background(state.id)
             return None
         promoted = state.phase is RolloutPhase.PROMOTED
@@ -319,7 +328,9 @@ class Retrainer:
 
 
 _STALE = 10.0
-"""Seconds without a look after which nobody seems to drive a rollout."""
+"""Seconds without a look after which nobody seems to drive a rollout, at least ..."""
+_LOOKS = 4.0
+"""... and as a multiple of the interval of its looks."""
 
 STEPS: Mapping[str, Callable[[Retrainer, Record, bool], Record | None]] = {
     "started": Retrainer._pin,

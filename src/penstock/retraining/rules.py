@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from penstock import pipeline
 from penstock.assembly import Project
 from penstock.config import Settings
+from penstock.domain.trigger import Request
 from penstock.retraining import branch, sources, window
-from penstock.triggers import Inbox, Policy, decide, hours
+from penstock.triggers import Inbox, Policy, decide, hours, looks
 from penstock.triggers.inbox import RETRAINING
+
+ROWS = "rows"
+"""Name of the note of how many rows there were at the first look."""
 
 
 def policy_of(settings: Settings) -> Policy:
@@ -30,12 +35,37 @@ def last_trained(project: Project) -> dict[str, Any] | None:
 
 
 def new_rows(project: Project, rows: int | None) -> int | None:
-    """Return how many rows came since the last retraining, None where rows cannot be counted."""
+    """Return how many rows came since the last retraining, None where rows cannot be counted.
+
+    Before the first one, what was there at the first look of `penstock watch` is not new.
+    """
     if rows is None:
         return None
-    last = last_trained(project)
+    last = last_trained(project) or looks.seen(project.journal, ROWS)
     before = (last or {}).get("rows")
     return rows if before is None else max(0, rows - before)
+
+
+def count(project: Project, rows: int | None) -> int | None:
+    """Return what `new_rows` does, and remember the rows of the first look."""
+    if rows is not None and looks.seen(project.journal, ROWS) is None:
+        looks.note(project.journal, ROWS, {"rows": rows})
+    return new_rows(project, rows)
+
+
+def waiting(inbox: Inbox, rows: int | None) -> list[Request]:
+    """Return the open requests, with the new rows that there are by now.
+
+    A drift that was found when there was too little to learn from is answered once there is enough.
+
+    Args:
+        inbox: of the project.
+        rows: new rows now, None where they cannot be counted.
+    """
+    found = inbox.open()
+    if rows is None:
+        return found
+    return [one if one.rows is None else replace(one, rows=max(one.rows, rows)) for one in found]
 
 
 def outlook(project: Project, now: float) -> dict[str, Any]:
@@ -47,11 +77,12 @@ def outlook(project: Project, now: float) -> dict[str, Any]:
     fresh = new_rows(project, rows)
     head = pipeline.revision(root).commit
     start, _ = branch.foundation(root, head, settings.branch)
-    decision = decide(inbox.open(), inbox.history(), policy_of(project.settings), now)
+    asked = waiting(inbox, fresh)
+    decision = decide(asked, inbox.history(), policy_of(project.settings), now)
     search = settings.search
     return {
         "decision": decision.to_dict(),
-        "requests": [one.to_dict() for one in inbox.open()],
+        "requests": [one.to_dict() for one in asked],
         "sources": [one.path for one in found.items],
         "data": found.digest,
         "rows": rows,

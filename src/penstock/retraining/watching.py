@@ -48,6 +48,7 @@ class Watch:
         self._child: subprocess.Popen[bytes] | None = None
         self._said = ""
         self._counted: tuple[str, int | None] = ("", None)
+        self._fresh: int | None = None
         self._refreshed = 0.0
 
     def look(self, now: float) -> dict[str, Any]:
@@ -66,9 +67,8 @@ class Watch:
             new = self._ask(now)
         with _forgiven(troubles, "rollbacks"):
             self._roll_back()
-        decision = decide(
-            self.inbox.open(), self.inbox.history(), rules.policy_of(self.project.settings), now
-        )
+        policy = rules.policy_of(self.project.settings)
+        decision = decide(self._waiting(), self.inbox.history(), policy, now)
         for one in new:
             self.tell(f"asked for: {one.reason}")
         for words in troubles:
@@ -85,7 +85,7 @@ class Watch:
         retrainer = Retrainer(self.project, tell=self.tell)
         policy = rules.policy_of(self.project.settings)
         while True:
-            decision = decide(self.inbox.open(), self.inbox.history(), policy, now)
+            decision = decide(self._waiting(), self.inbox.history(), policy, now)
             if decision.choice is not Choice.DECLINE:
                 break
             self.inbox.decline(decision)
@@ -105,7 +105,8 @@ class Watch:
                 begun = retrainer.drive(begun["id"], wait=False, queue=False)  # a look, no work
         if begun is None or begun["finished"] is not None or begun["phase"] == "rolling":
             return None if begun is None else str(begun["id"])
-        self._drive(begun)
+        if not retrainer.waits(begun):
+            self._drive(begun)
         return str(begun["id"])
 
     def close(self) -> None:
@@ -141,7 +142,8 @@ class Watch:
         found = self._data()
         fresh = None
         if found.items:
-            fresh = rules.new_rows(self.project, self._rows(found))
+            fresh = rules.count(self.project, self._rows(found))
+        self._fresh = fresh
         last = rules.last_trained(self.project) or {}
         new: list[Request] = []
         if "data" in wanted:
@@ -169,6 +171,9 @@ class Watch:
         findings.done(self.journal, newest)
         return new
 
+    def _waiting(self) -> list[Request]:
+        return rules.waiting(self.inbox, self._fresh)
+
     def _submitted(self, requests: list[Request]) -> list[Request]:
         return [one for one in requests if self.inbox.submit(one)]
 
@@ -186,7 +191,7 @@ class Watch:
         if self.busy():
             return
         name = record["id"]
-        if self._child is not None and self._child.returncode not in (0, None):
+        if self._child is not None and self._child.returncode not in (0, 1, None):
             self.tell(f"{name}: the process that trained ended with {self._child.returncode}")
         log = self.project.root / STATE / "logs" / f"{name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)

@@ -72,8 +72,8 @@ def changes(window: Window, known: Collection[str], present: Mapping[str, Any]) 
         raise ConfigError(
             f"`retrain.window` is {window.policy}, and no stage reads the parameter {START}",
             code="retrain.no-window",
-            hint="add `window: {start: 2026-01-01, end: 2026-12-31}` to params.yaml and "
-            "`params: [window]` to the stage that reads the data",
+            hint="add `window: {start: '2026-01-01', end: '2026-12-31'}` to params.yaml "
+            "and `params: [window]` to the stage that reads the data",
         )
     wanted = {START: window.start, END: window.end}
     return {
