@@ -57,7 +57,10 @@ def open_filesystem(settings: RemoteSettings) -> Opened:
     protocol, extra, translate = _KINDS[kind]
     jobs = number(settings, "jobs")
     filesystem = _filesystem(protocol, extra, translate(settings), settings)
-    path = filesystem._strip_protocol(settings.url) if kind else settings.url
+    path = settings.url
+    if kind:
+        # DVC's word for the kind need not be one that the library knows: `azure://`, `gcs://`.
+        path = filesystem._strip_protocol(f"{protocol}{path[path.index('://') :]}")
     return Opened(filesystem, path, kind, jobs)
 
 
