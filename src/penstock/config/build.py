@@ -137,6 +137,7 @@ def _strategy(written: Rollout, sticky: str | None) -> domain.Strategy:
         mirror=written.mirror > 0,
         mirror_percent=written.mirror,
         settle_seconds=written.settle,
+        proof=written.proof,
     )
 
 

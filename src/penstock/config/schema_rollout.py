@@ -129,6 +129,8 @@ class Rollout(Section):
     """Longest time for the challenger to become ready."""
     early: StrictBool = True
     """Whether evidence that the challenger is no worse ends the waiting."""
+    proof: StrictBool = False
+    """Whether the last step is held until the evidence acquits, not only until nothing accuses."""
     early_after: Duration = 10.0
     """Least time with real traffic before that."""
     probation_sample: Percent = 25.0

@@ -139,6 +139,8 @@ class Strategy:
             evidence gathers as fast at 5 % as at 50 %.
         mirror_percent: share of the champion's requests that is then copied.
         settle_seconds: time after the challenger (re)started in which it is not called slow.
+        proof: whether the last step before the promotion is held until the evidence acquits, and
+            not only until nothing accuses.
     """
 
     kind: StrategyKind = StrategyKind.CANARY
@@ -158,6 +160,7 @@ class Strategy:
     mirror: bool = True
     mirror_percent: float = 50.0
     settle_seconds: float = 1.0
+    proof: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""

@@ -17,9 +17,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from penstock.domain.event import EventType
-from penstock.domain.rollout import RolloutPhase, RuleKind, Step, StepKind, StrategyKind
+from penstock.domain.rollout import RolloutPhase, Step, StepKind
 from penstock.domain.traffic import TargetStatus
-from penstock.domain.verdict import Outcome, Verdict
+from penstock.domain.verdict import Verdict
 from penstock.rollouts.analysis import worst_alarm
 from penstock.rollouts.commands import obey
 from penstock.rollouts.moves import end, enter, hold, move, roll_back
@@ -32,7 +32,8 @@ from penstock.rollouts.state import (
     RolloutState,
     StartTarget,
 )
-from penstock.rollouts.strategy import analysed_steps, effective_steps, frozen, table_of
+from penstock.rollouts.strategy import effective_steps, frozen, table_of
+from penstock.rollouts.waiting import missing_labels, open_rules, proved
 
 Decision = tuple[RolloutState, tuple[Effect, ...]]
 
@@ -188,16 +189,17 @@ def _step(
     window = frozen(state.strategy, now)
     if window is not None:
         return replace(state, words=f"{place}: nothing moves forward during {window}"), ()
-    if _early(state, verdicts):
+    if proved(state, verdicts):
         rest = range(state.step + 1, len(steps))
         target = next((i for i in rest if steps[i].kind is StepKind.PAUSE), len(steps) - 1)
         return enter(state, target, f"{place}: evidence suffices that it is no worse")
     missing = max(step.min_requests, 1) - state.step_requests
     left = step.seconds - state.held
     if missing <= 0 and left <= 0 and _comparable(state):
-        if _undecided(state, verdicts):
-            return _wait_for_metric(state, place, verdicts)
-        labels = _missing_labels(state, verdicts)
+        undecided = open_rules(state, verdicts)
+        if undecided:
+            return _wait_for_proof(state, place, verdicts, undecided)
+        labels = missing_labels(state, verdicts)
         if labels > 0:
             words = f"{place}: needs labels of about {labels:,} more of its answers"
             return hold(replace(state, words=words, needs=labels), words)
@@ -221,60 +223,13 @@ def _wait(state: RolloutState, step: Step, missing: int, left: float) -> Decisio
     return hold(state, words) if late else (state, ())
 
 
-def _wait_for_metric(state: RolloutState, place: str, verdicts: Sequence[Verdict]) -> Decision:
-    open_ones = [one for one in verdicts if one.name in _metrics(state) and _is_open(one)]
-    needs = max((one.needs or 0 for one in open_ones), default=0)
+def _wait_for_proof(
+    state: RolloutState, place: str, verdicts: Sequence[Verdict], undecided: Sequence[str]
+) -> Decision:
+    needs = max((one.needs or 0 for one in verdicts if one.name in undecided), default=0)
     amount = f"about {needs:,} more requests" if needs else "more requests"
-    words = f"{place}: needs {amount} to decide on {', '.join(one.name for one in open_ones)}"
+    words = f"{place}: needs {amount} to decide on {', '.join(undecided)}"
     return hold(replace(state, words=words, needs=needs or None), words)
-
-
-def _metrics(state: RolloutState) -> set[str]:
-    return {rule.name for rule in state.strategy.rules if rule.kind is RuleKind.MEAN}
-
-
-def _labels(verdict: Verdict) -> int:
-    return (verdict.evidence[0].n or 0) if verdict.evidence else 0
-
-
-def _missing_labels(state: RolloutState, verdicts: Sequence[Verdict]) -> int:
-    """Return for how many more labels the strategy wants to wait."""
-    known = {one.name: _labels(one) for one in verdicts}
-    wanted = (one for one in state.strategy.rules if one.kind is RuleKind.QUALITY)
-    return max((one.min_labels - known.get(one.name, 0) for one in wanted), default=0)
-
-
-def _is_open(verdict: Verdict) -> bool:
-    return verdict.outcome is not Outcome.PASSED
-
-
-def _undecided(state: RolloutState, verdicts: Sequence[Verdict]) -> bool:
-    """Return whether an A/B test at its last split still waits for its business metric."""
-    if state.strategy.kind is not StrategyKind.AB:
-        return False
-    steps = effective_steps(state.strategy)
-    if any(step in analysed_steps(state.strategy) for step in steps[state.step + 1 :]):
-        return False
-    judged = {one.name: one for one in verdicts}
-    return any(name not in judged or _is_open(judged[name]) for name in _metrics(state))
-
-
-def _early(state: RolloutState, verdicts: Sequence[Verdict]) -> bool:
-    """Return whether every rule acquits the challenger, on real traffic and for long enough.
-
-    Where no label has come in, quality is not known, and is not waited for unless the strategy
-    says how many labels it wants.
-    """
-    strategy = state.strategy
-    if not strategy.early or state.weight <= 0 or state.real < strategy.early_seconds:
-        return False
-    if _missing_labels(state, verdicts) > 0:
-        return False
-    unknown = {one.name for one in strategy.rules if one.kind is RuleKind.QUALITY}
-    blocking = [
-        one for one in verdicts if one.blocking and (one.name not in unknown or _labels(one))
-    ]
-    return bool(blocking) and all(one.outcome is Outcome.PASSED for one in blocking)
 
 
 def _comparable(state: RolloutState) -> bool:

@@ -44,6 +44,8 @@ _ANY_TIME = 0.2
 """Share of the mixture that begins anew with every look."""
 _LOOKS = 40.0
 """Half of that share is given out within so many looks; the rest more and more slowly."""
+_DIGITS = 6
+"""Of log wealth: it is written down at every look, and a millionth is no evidence."""
 _NOTHING = -1e9
 """Log wealth of what has not begun; minus infinity is no JSON."""
 
@@ -153,14 +155,14 @@ class RuleEvidence:
         if any(harm):
             self._begin_anew(harm)
         for index, gain in enumerate(harm):
-            self.harm[index] += gain
+            self.harm[index] = round(self.harm[index] + gain, _DIGITS)
         compared = bool(challenger.real and champion.requests) and real
         if told is not None:
             compared = any(fine)
         if compared:
             self.fine_requests += challenger.real if told is None else _known(told)
             for index, gain in enumerate(fine):
-                self.fine[index] += gain
+                self.fine[index] = round(self.fine[index] + gain, _DIGITS)
 
     def _begin_anew(self, harm: Sequence[float]) -> None:
         left, after = _unspent(self.looks), _unspent(self.looks + 1)
@@ -168,7 +170,8 @@ class RuleEvidence:
         self.looks += 1
         for index, gain in enumerate(harm):
             high, low = max(self.late[index], fresh), min(self.late[index], fresh)
-            self.late[index] = high + math.log1p(math.exp(max(low - high, -60.0))) + gain
+            both = high + math.log1p(math.exp(max(low - high, -60.0)))
+            self.late[index] = round(both + gain, _DIGITS)
 
     def log_harm(self, weights: Sequence[float]) -> float:
         """Return the log e-value for harm, a mixture over stages with these weights.

@@ -324,6 +324,7 @@ def test_every_word_of_a_strategy_can_be_written(write):
   start_timeout: 30s
   early: false
   early_after: 3s
+  proof: true
   probation_sample: 50%
   mirror: 0%
   settle: 2s

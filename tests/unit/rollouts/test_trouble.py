@@ -250,6 +250,26 @@ def test_wrong_answers_roll_back_in_the_canary_and_on_probation(make):
     assert world.target.table.champion == "1"
 
 
+def test_where_proof_is_wanted_the_last_step_waits_for_it(make):
+    strategy = replace(QUICK, proof=True, early=False, probation=0.0)
+    world = make()
+    id = world.start(strategy)
+    state = world.until(id, lambda state: "to decide on" in state.words)
+    assert state.weight == 25.0
+    assert "25 %: needs about" in state.words
+    assert "errors, latency" in state.words
+    assert state.needs > 100
+    seen = state.requests
+    state = world.run(id)
+    assert state.phase is RolloutPhase.PROMOTED
+    assert state.requests - seen > 100
+    # What nobody can tell holds until the longest duration is over.
+    poor = make({"1": Behaviour(error_rate=0.02), "2": Behaviour(error_rate=0.02)}, rate=20.0)
+    state = poor.run(poor.start(replace(strategy, max_seconds=30.0)))
+    assert state.phase is RolloutPhase.ROLLED_BACK
+    assert "without enough evidence" in state.reason
+
+
 def truths(world):
     """Who is champion, by traffic, alias, newest tag, and journal."""
     deployment = world.journal.get("deployment", "production").value
