@@ -53,6 +53,7 @@ class Batcher:
         self._runtime = runtime
         # A runtime whose predictions are no list writes its answers itself.
         self._write = getattr(runtime, "written", answers.predictions)
+        self._plainly = self._write is answers.predictions
         self._name = name
         self._version = version
         description = runtime.describe()
@@ -162,6 +163,10 @@ class Batcher:
     def _written(self, one: _Waiting, values: Any) -> frames.Answer:
         try:
             if one.infer is None:
+                if len(values) == 1 and self._plainly:
+                    number = answers.number(values[0])
+                    if number is not None:
+                        return frames.Answer(one.number, 200, *number)
                 return _framed(one.number, self._write(values))
             return _framed(one.number, self._as_tensors(one.infer, self._plain(values)))
         except Exception:  # the model answered what no JSON can hold
@@ -219,7 +224,7 @@ class Batcher:
 
     def _plain(self, values: list[Any]) -> Any:
         """Return what the values of a request are in MLflow's answer."""
-        if self._write is answers.predictions:
+        if self._plainly:
             return values
         return json.loads(self._write(values).body)["predictions"]
 

@@ -137,4 +137,4 @@ class RowReader:
 
 def is_plain(item: Any) -> bool:
     """Tell whether a parsed body is an ordinary request of MLflow's protocol, without params."""
-    return type(item) is dict and len(item) == 1 and not any(key in item for key in _OTHER_WAYS)
+    return type(item) is dict and len(item) == 1 and item.keys().isdisjoint(_OTHER_WAYS)

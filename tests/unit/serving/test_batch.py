@@ -92,3 +92,28 @@ def test_warm_up():
     assert good.calls
     with pytest.raises(RuntimeError, match="its own input example"):
         Batcher(Doubling('{"inputs": [[13]]}')).warm_up()
+
+
+ODD_NUMBERS = (0, -1, 2**70, 1.5, -0.0, 1e300, float("nan"), float("inf"), True, None, "1", [1.0])
+
+
+@pytest.mark.parametrize("value", ODD_NUMBERS, ids=repr)
+def test_one_prediction_is_written_as_json_writes_it(value):
+    class Constant(Doubling):
+        def predict(self, rows):
+            return [value for _ in rows]
+
+    (found,) = Batcher(Constant()).answer([ask(1, 1)])
+    assert found.body == json.dumps({"predictions": [value]}).encode()
+    # Its label is the one that it has among others.
+    (among,) = Batcher(Constant()).answer([ask(1, 1, 2)])
+    assert found.label == among.label
+
+
+def test_a_number_too_long_to_be_written_does_not_end_the_worker():
+    class Endless(Doubling):
+        def predict(self, rows):
+            return [10**5000 for _ in rows]
+
+    found = Batcher(Endless()).answer([ask(1, 1), ask(2, 2)])
+    assert [one.status for one in found] == [500, 500]

@@ -13,6 +13,8 @@ Way = Callable[[Table], Any]
 
 LIMIT = 1e76
 """Sum of squares below which no value of a table is NaN, infinite, or too large for float32."""
+SOME = 20
+"""Trees, and divisions of each column, that are looked at for values to compare on."""
 ONE_THREAD = 256
 """Rows below which threads cost more than they save."""
 
@@ -192,17 +194,17 @@ def thresholds(model: Any, width: int) -> dict[int, NDArray[np.float64]]:
         model: any estimator; one without trees has none.
         width: number of its columns.
     """
-    found: dict[int, list[float]] = {}
     inner = getattr(model, "estimators_", None)
-    trees = (
-        [model] if hasattr(model, "tree_") else list(np.ravel(inner)) if (inner is not None) else []
-    )
-    for one in trees[:20]:
-        if not hasattr(one, "tree_"):
-            continue
-        for column, value in zip(one.tree_.feature, one.tree_.threshold, strict=True):
-            if 0 <= column < width:
-                found.setdefault(int(column), []).extend(
-                    (value, np.nextafter(value, np.inf), np.nextafter(value, -np.inf))
-                )
-    return {column: np.array(values) for column, values in found.items()}
+    found = [model] if inner is None else list(np.ravel(inner)[:SOME])
+    trees = [one.tree_ for one in found if hasattr(one, "tree_")]
+    if not trees:
+        return {}
+    columns = np.concatenate([one.feature for one in trees])
+    values = np.concatenate([one.threshold for one in trees])
+    picked = {}
+    for column in range(width):
+        here = values[columns == column][:SOME]
+        if len(here):
+            beside = [np.nextafter(here, np.inf), np.nextafter(here, -np.inf)]
+            picked[column] = np.concatenate([here, *beside])
+    return picked
