@@ -31,7 +31,7 @@ class Fleet:
         self.groups: dict[str, Group] = {}
         self._state = state
         self._options = options
-        self._environment = worker_environment(state, options.threads)
+        self._environment = worker_environment(state, options.threads, options.memory_mb)
         self._leaving: set[asyncio.Task[None]] = set()
         self._retired: list[Group] = []
         self._successors: dict[str, Group] = {}

@@ -239,7 +239,7 @@ class Worker(asyncio.Protocol):
             self.process.kill()
 
 
-def worker_environment(state: Path, threads: int) -> dict[str, str]:
+def worker_environment(state: Path, threads: int, memory_mb: int = 0) -> dict[str, str]:
     """Return the variables of a worker's process.
 
     penstock is lent to the interpreter of the bundle by a directory that holds nothing else, so
@@ -262,6 +262,7 @@ def worker_environment(state: Path, threads: int) -> dict[str, str]:
         if name not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
     }
     environment["PYTHONPATH"] = str(lent)
+    environment[frames.MEMORY] = str(memory_mb)
     environment["PYTHONSAFEPATH"] = "1"
     environment["PYTHONUNBUFFERED"] = "1"
     environment["PYTHONDONTWRITEBYTECODE"] = "1"

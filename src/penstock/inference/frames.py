@@ -30,6 +30,8 @@ INVOCATIONS_PARQUET = 3
 V1_PREDICT = 4
 V2_INFER = 5
 
+MEMORY = "PENSTOCK_WORKER_MEMORY_MB"
+"""Variable that tells a worker how much memory it may hold, in MiB; 0 is any."""
 MAX_FRAME = 1 << 31
 """Longest payload in bytes that a reader accepts; anything longer is a broken peer."""
 

@@ -16,6 +16,7 @@ import argparse
 import gc
 import json
 import os
+import resource
 import signal
 import socket
 import sys
@@ -32,6 +33,8 @@ from penstock.serving.runtimes import load
 
 RECEIVE = 1 << 20
 """Bytes taken from the socket at a time."""
+ROOM = 1024
+"""MiB beside twice its limit that a worker may reserve."""
 MAX_TAKE = 8 << 20
 """Most bytes taken into one batch."""
 
@@ -49,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     connection = socket.socket(fileno=options.fd)
     connection.setblocking(True)
+    _fence(int(os.environ.get(frames.MEMORY, "0")))
     log = _log(options.name, options.version)
     began = time.monotonic()
     try:
@@ -85,6 +89,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     code = _serve(connection, batcher)
     log.write(f"version {options.version} ended", {"event.action": "worker-stopped"})
     return code
+
+
+def _fence(limit: int) -> None:
+    """Let no single allocation take the machine's memory before the gateway sees it.
+
+    The gateway measures twice a second and replaces a worker above its limit. This is a wider
+    fence, as libraries reserve more than they use: beyond it the model gets a `MemoryError`.
+
+    Args:
+        limit: MiB that the worker may hold, 0 for any.
+    """
+    if limit:
+        fence = (2 * limit + ROOM) << 20
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        if hard == resource.RLIM_INFINITY or fence < hard:
+            resource.setrlimit(resource.RLIMIT_DATA, (fence, hard))
 
 
 def _manner(file: str) -> Manner:
