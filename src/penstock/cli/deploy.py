@@ -12,7 +12,7 @@ import click
 
 from penstock.cli import output
 from penstock.cli.options import common
-from penstock.errors import ExitCode, StateError
+from penstock.errors import ExitCode, StateError, UnavailableError
 
 
 @click.command()
@@ -141,7 +141,16 @@ def serve(project: Path, port: int | None, detach: bool, stop: bool) -> int:
                 hint="stop that first: `penstock serve --stop`",
             )
         status = opened.serve(port)
-        versions = ", ".join(sorted(status.ready)) or "none"
+        if status.failed and not status.ready:
+            if not before.running:
+                opened.stop_serving()
+            why = "; ".join(f"version {name}: {text}" for name, text in status.failed.items())
+            raise UnavailableError(
+                f"no version can be served; {why}",
+                code="gateway.not-served",
+                hint="the whole output of its worker is in .penstock/serve/log",
+            )
+        versions = ", ".join(sorted(status.ready)) or "none yet"
         output.emit(status.to_dict(), f"serving version {versions} at {status.url}")
         if detach:
             return ExitCode.DONE

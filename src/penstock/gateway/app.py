@@ -83,6 +83,11 @@ class App:
         await self._stopping.wait()
         orders.close()
         (self.state / places.SOCKET).unlink(missing_ok=True)
+        await asyncio.sleep(0)  # whoever has connected is still taken
+        # The guard holds the same socket: without this the kernel would go on to take connections
+        # that nobody answers.
+        with contextlib.suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
         server.close()
         await self._farewell()
         ticking.cancel()
