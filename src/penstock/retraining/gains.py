@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Sequence
@@ -15,6 +16,10 @@ _DIFFERENCE = re.compile(r"candidate\.(\w+)\s*-\s*champion\.(\w+)")
 _LOSSES = re.compile(r"loss|error|mae|mse|brier|latency|memory", re.IGNORECASE)
 _BESIDE = 1.0
 """Seconds within which answers are to the same requests."""
+_ANSWERS = ("request_id", "row", "time", "version", "prediction")
+_FRESH = 30 * 86_400.0
+"""Seconds after its end in which a retraining's gain still changes as labels come in, at least; or
+four times the delay of labels that the project expects."""
 ENOUGH = 30
 """Labelled rows of each version, below which nothing is said about a realised gain."""
 
@@ -53,7 +58,9 @@ def realised(project: Project, record: dict[str, Any]) -> dict[str, Any] | None:
     from penstock.observations import Observations
 
     value = rollout.value
-    table = Observations(project.root / STATE / "observations").read(value["started"])
+    until = record["finished"] + _BESIDE if record.get("finished") else math.inf
+    log = Observations(project.root / STATE / "observations")
+    table = log.read(value["started"], until, columns=_ANSWERS)
     if "label" not in table.column_names or not table.num_rows:
         return None
     new, old = value["challenger"]["version"], value["champion"]["version"]
@@ -110,7 +117,7 @@ def refresh(project: Project) -> None:
     """Bring the realised gains of promoted retrainings up to date, in their records."""
     for one in project.journal.records(RETRAINING):
         record = one.value
-        if record.get("outcome") != "promoted":
+        if record.get("outcome") != "promoted" or _settled(project, record):
             continue
         newer = realised(project, record)
         known = record.get("realised") or {}
@@ -119,6 +126,13 @@ def refresh(project: Project) -> None:
         with project.journal.transaction() as tx:
             kept = {**newer, "measured": time.time()}
             tx.put(RETRAINING, one.id, {**record, "realised": kept, "gained": newer["gain"] > 0})
+
+
+def _settled(project: Project, record: dict[str, Any]) -> bool:
+    """Whether a gain is known, and so old that no more labels are expected."""
+    longest = max(_FRESH, 4.0 * project.settings.monitor.quality.label_delay)
+    known = record.get("realised")
+    return bool(known) and time.time() - float(record["finished"]) > longest
 
 
 def summary(project: Project) -> list[dict[str, Any]]:
