@@ -54,7 +54,7 @@ def demo(
       penstock demo /tmp/flights --fast
       penstock demo --keep-serving && curl -s localhost:8080/version
       penstock demo --year             ten minutes: does retraining pay, and is it safe?
-      penstock demo --year --fast      a quarter of the flights, 42 days
+      penstock demo --year --fast      a quarter of the flights, 28 days
     """
     from penstock.demo.steps import walk
     from penstock.demo.walk import Options

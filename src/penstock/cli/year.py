@@ -12,7 +12,7 @@ import click
 from penstock.cli import output
 from penstock.errors import ExitCode
 
-QUICK_DAYS, QUICK_SHARE = 42, 0.25
+QUICK_DAYS, QUICK_SHARE = 28, 0.25
 
 
 def year(root: Path, *, days: int | None, quick: bool) -> int:
@@ -42,20 +42,17 @@ def year(root: Path, *, days: int | None, quick: bool) -> int:
     shutil.rmtree(replay.clock.folder, ignore_errors=True)
     page = write(found, root / ".penstock" / "reports")
     facts = holds(found)
+    if options != whole:  # a comparison of policies takes a year
+        facts = {words: fine for words, fine in facts.items() if "monthly" not in words}
     output.emit({**found, "holds": facts, "report": str(page)}, lambda: _tell(found, facts, page))
-    all_of_it = options == whole
-    mine = (
-        facts
-        if all_of_it
-        else {name: fine for name, fine in facts.items() if "monthly" not in name}
-    )
-    return ExitCode.DONE if all(mine.values()) else ExitCode.NO
+    return ExitCode.DONE if all(facts.values()) else ExitCode.NO
 
 
 _OPENING = """\
-Version 1 learns from January and February. From March on every flight is a request to the gateway,
-and its label comes five days later. Nobody touches anything: monitors, triggers, search, gates and
-rollouts of an ordinary project decide. Three bad candidates are offered on the way.
+Version 1 learns from January and February. From March on every flight is asked about at departure,
+through the gateway, and its label comes five days later. Nobody touches anything: monitors,
+triggers, search, gates and rollouts of an ordinary project decide. Bad candidates are offered on
+the way.
 """
 
 
@@ -80,10 +77,9 @@ class View:
 
         self._progress = Progress(
             TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.completed:.0f}/{task.total:.0f} days"),
-            TextColumn("{task.fields[words]}"),
+            BarColumn(12),
             TimeElapsedColumn(),
+            TextColumn("{task.fields[words]}"),
             console=output.console(),
         )
         self._progress.start()
@@ -109,7 +105,7 @@ class View:
         self._progress.update(
             self._task,
             completed=today.number,
-            description=today.date.strftime("%d %B"),
+            description=today.date.strftime("%d %b"),
             words=_standing(today),
         )
 
@@ -120,14 +116,14 @@ def _matters(words: str) -> bool:
 
 def _standing(today: Any) -> str:
     standing = today.standing
-    words = f"version {standing['champion']}"
+    words = f"v{standing['champion']}"
     rollout = standing["rollout"]
     if rollout:
         weight = f"{rollout['weight']:g} %" if rollout["weight"] else "shadow"
-        words += f", version {rollout['version']} at {weight}"
+        words += f", v{rollout['version']} at {weight}"
     loss = f", log loss {today.loss:.3f}" if today.loss is not None else ""
     alarms = f", {len(today.alarms)} alarms" if today.alarms else ""
-    return f"{words}{loss}{alarms}, {today.sent.requests:,} requests, {today.sent.failed} failed"
+    return f"{words}{loss}{alarms}, {today.sent.requests:,} sent, {today.sent.failed} failed"
 
 
 def _tell(found: dict[str, Any], facts: dict[str, bool], page: Path) -> None:
