@@ -48,7 +48,7 @@ def promoted(project, name, started):
     with project.journal.transaction() as tx:
         tx.put("rollout", f"rollout-{name}", rollout)
         value = tx.get("retraining", name).value
-        ended = {"finished": started + 1, "outcome": "promoted", "rollout": f"rollout-{name}"}
+        ended = {"finished": started + 1000, "outcome": "promoted", "rollout": f"rollout-{name}"}
         tx.put("retraining", name, {**value, **ended, "gained": True})
 
 
