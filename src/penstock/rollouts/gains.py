@@ -220,21 +220,14 @@ def _strict(own: Evidence, seen: Seen) -> tuple[float]:
     That evidence is no sum over looks: it is found from all that was counted, and what it was
     before is taken off. Copies are left out: they may queue.
     """
-    rule, nothing = own.rule, [0.0] * (len(LATENCY_BOUNDS) + 1)
+    rule = own.rule
     before = own.memory.get("strict", [0.0])[0]
-    sides = []
-    on_probation = not seen.champion.real
-    copies = seen.champion.copies if on_probation else nothing
-    now = {
-        "strict t": seen.challenger.latency,
-        "strict c": [a + b for a, b in zip(seen.champion.latency, copies, strict=True)],
-    }
-    for name, counts in now.items():
-        past = own.memory.get(name, nothing)
-        own.memory[name] = [a + b for a, b in zip(past, counts, strict=True)]
-        sides.append(own.memory[name])
+    champion = list(seen.champion.latency)
+    if not seen.champion.real:  # on probation the previous champion sees copies only
+        champion = [a + b for a, b in zip(champion, seen.champion.copies, strict=True)]
     log_e = quantile_log_e(
-        *sides,
+        _gathered(own, "strict t", seen.challenger.latency),
+        _gathered(own, "strict c", champion),
         LATENCY_BOUNDS,
         quantile=rule.quantile,
         limit=lambda x: rule.slo or max((1.0 + rule.tolerance) * x, x + rule.slack),
@@ -269,6 +262,13 @@ def _slow(
     harm = _above(x_t, n_t, x_c, n_c, base=base)
     _count(own, part, (x_t, n_t, x_c, n_c))
     return harm, acquits
+
+
+def _gathered(own: Evidence, name: str, counts: Sequence[float]) -> list[float]:
+    """Add counts to those remembered under a name; return the sums."""
+    past = own.memory.get(name, [0.0] * len(counts))
+    own.memory[name] = [a + b for a, b in zip(past, counts, strict=True)]
+    return own.memory[name]
 
 
 def learn_limits(own: Evidence, champion: Tally) -> list[int | None]:
