@@ -19,7 +19,6 @@ _SIGNS = {
     Outcome.FAILED: ("ALARM", "red"),
     Outcome.ERROR: ("error", "red"),
 }
-_KINDS = {"drift", "data", "quality", "stale", "skew"}
 
 
 @click.group()
@@ -299,7 +298,7 @@ def _look(project: Path) -> tuple[Any, tuple[Verdict, ...], dict[str, Any] | Non
                 reference = without_rows(watcher.reference(state.version))
             except StateError:
                 reference = None  # a verdict says why
-    return state, tuple(one for one in verdicts if one.kind in _KINDS), reference
+    return state, verdicts, reference
 
 
 def _tell_status(state: Any, verdicts: list[Verdict], reference: dict[str, Any] | None) -> None:

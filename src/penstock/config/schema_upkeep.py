@@ -50,8 +50,8 @@ class Notifier(Section):
     """Whom to tell."""
 
     short = "kind"
-    kind: Literal["log", "webhook", "slack", "email"]
-    """How."""
+    kind: Text
+    """How: `log`, `webhook`, `slack`, `email`, or the name of an extension's."""
     to: str = ""
     """URL or address; `$NAME` is taken from the environment."""
     level: Literal["info", "warning", "severe"] = "warning"
@@ -81,6 +81,8 @@ class Monitor(Section):
     """How long observations are kept."""
     notify: tuple[Notifier, ...] = ()
     """Whom to tell."""
+    more: Texts = ()
+    """Names of further monitors, which extensions provide."""
 
 
 class Parameter(Section):

@@ -208,7 +208,7 @@ class NotifierSettings:
     """Whom to tell.
 
     Attributes:
-        kind: ``log``, ``webhook``, ``slack`` or ``email``.
+        kind: ``log``, ``webhook``, ``slack``, ``email``, or the name of an extension's.
         to: address: URL or e-mail; ``$NAME`` is taken from the environment when it is used.
         level: least severity: ``info``, ``warning`` or ``severe``.
     """
@@ -232,6 +232,7 @@ class MonitorSettings:
         skew: whether to replay training rows through the serving path.
         retention: seconds for which observations are kept.
         notify: whom to tell.
+        more: names of further monitors, which extensions provide.
     """
 
     enabled: bool = True
@@ -244,6 +245,7 @@ class MonitorSettings:
     skew: bool = True
     retention: float = 30 * 86_400.0
     notify: tuple[NotifierSettings, ...] = ()
+    more: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

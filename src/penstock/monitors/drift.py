@@ -19,7 +19,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from penstock.config.settings import DriftSettings
+from penstock.config.settings import DriftSettings, MonitorSettings
 from penstock.domain.verdict import Evidence, Outcome, Verdict
 from penstock.monitors.reference import Feature, Joint, Reference
 from penstock.monitors.window import Window, count_rows
@@ -277,3 +277,19 @@ def _verdict(
         needs=needs,
         hint=hint,
     )
+
+
+class Drift:
+    """Judges windows against whatever reference they come with; see `DriftMonitor`.
+
+    Args:
+        settings: of the project's monitors.
+    """
+
+    def __init__(self, settings: MonitorSettings) -> None:
+        self._settings = settings.drift
+
+    def judge(self, reference: Reference, window: Window, rows: Any) -> tuple[Verdict, ...]:
+        """Return a verdict on the whole, one on all features together, and one per feature."""
+        del rows
+        return DriftMonitor(reference, self._settings).judge(window)

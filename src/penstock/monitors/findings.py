@@ -12,11 +12,12 @@ from penstock.monitors.alerts import Alert
 from penstock.monitors.causes import likely_cause
 from penstock.monitors.data import judge_data
 from penstock.monitors.drift import JOINT, DriftMonitor, Shift
+from penstock.monitors.interface import Monitor
 from penstock.monitors.origin import Champion
 from penstock.monitors.reference import Reference
 from penstock.monitors.state import WatchState
 from penstock.monitors.traffic import Part
-from penstock.monitors.window import Window
+from penstock.monitors.window import Window, count_rows
 
 _MOST = 50
 """Features named in one event."""
@@ -100,6 +101,36 @@ def drift_findings(
     found.judged("drift", verdicts[0], {**about, "exceedance": top})
     _drift_alert(settings, reference, state, window, shifts, found)
     _data(settings, reference, state, window, found)
+
+
+def extended(settings: MonitorSettings, reference: Reference, part: Part, found: Findings) -> None:
+    """Let the monitors of extensions judge a window; each that fails is an alert of its own.
+
+    Raises:
+        PluginError: nobody provides a monitor that penstock.yaml names.
+    """
+    from penstock import plugins
+
+    if not settings.more:
+        return
+    window = count_rows(reference, part.table, since=part.since, until=part.until)
+    for name in settings.more:
+        monitor: Monitor = plugins.load("penstock.monitors", name)(settings)
+        verdicts = tuple(monitor.judge(reference, window, part.table))
+        found.add(f"further: {name}", verdicts)
+        for one in verdicts:
+            key = f"{name}: {one.name}"
+            found.judged(name, one, {"rows": window.rows})
+            found.asked.append(key)
+            if one.outcome is Outcome.FAILED:
+                top = one.evidence[0] if one.evidence else None
+                found.alerts.append(
+                    Alert(
+                        key, "warning", one.words, part.since,
+                        top.value if top else None, top.threshold if top else None,
+                        one.hint or "", "penstock monitor status",
+                    )
+                )  # fmt: skip
 
 
 def _numbers(window: Window, overall: Verdict, exceedances: dict[str, float]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from dataclasses import dataclass
 from email.message import EmailMessage
 from hashlib import sha256
 from pathlib import Path
@@ -22,8 +23,10 @@ from urllib.parse import unquote, urlparse
 
 from penstock.config.settings import NotifierSettings
 from penstock.errors import ConfigError, UnavailableError
+from penstock.logs import FULL, append, timestamp
 from penstock.monitors.alerts import SEVERITIES, Alert
 from penstock.monitors.ecs import alert_line
+from penstock.monitors.interface import NotifierFactory
 
 TIMEOUT = 10.0
 SMTP = "PENSTOCK_SMTP_URL"
@@ -49,16 +52,13 @@ def tell(one: NotifierSettings, alert: Alert, status: str, *, root: Path) -> Non
     Raises:
         UnavailableError: ``monitor.cannot-tell``: it was not received; try again later.
         ConfigError: ``monitor.unknown-variable``.
+        PluginError: nobody provides this kind.
     """
+    from penstock import plugins
+
+    made: NotifierFactory = plugins.load("penstock.notifiers", one.kind)
     try:
-        if one.kind == "log":
-            _append(root / ".penstock" / "logs" / "alerts.ndjson", alert_line(alert, status))
-        elif one.kind == "email":
-            _mail(address(one.to), alert, status)
-        else:
-            body = slack(alert, status) if one.kind == "slack" else cloud_event(alert, status)
-            kind = "application/json" if one.kind == "slack" else "application/cloudevents+json"
-            _post(address(one.to), body, kind)
+        made(one.to, root=root).tell(alert, status)
     except (OSError, smtplib.SMTPException, urllib.error.URLError) as error:
         reason = getattr(error, "reason", None) or error
         raise UnavailableError(
@@ -66,6 +66,56 @@ def tell(one: NotifierSettings, alert: Alert, status: str, *, root: Path) -> Non
             code="monitor.cannot-tell",
             hint=f"it is kept and told at the next look; is {one.to or 'the disk'} right?",
         ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class LogNotifier:
+    """Appends a line of ECS to ``.penstock/logs/alerts.ndjson``."""
+
+    to: str
+    root: Path
+
+    def tell(self, alert: Alert, status: str) -> None:
+        """Append one line."""
+        path = self.root / ".penstock" / "logs" / "alerts.ndjson"
+        append(path, [alert_line(alert, status)], full=FULL)
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookNotifier:
+    """Posts a CloudEvent."""
+
+    to: str
+    root: Path
+
+    def tell(self, alert: Alert, status: str) -> None:
+        """Post one event."""
+        kind = "application/cloudevents+json"
+        _post(address(self.to), cloud_event(alert, status), kind)
+
+
+@dataclass(frozen=True, slots=True)
+class SlackNotifier:
+    """Posts a message as Slack's incoming webhooks take it."""
+
+    to: str
+    root: Path
+
+    def tell(self, alert: Alert, status: str) -> None:
+        """Post one message."""
+        _post(address(self.to), slack(alert, status), "application/json")
+
+
+@dataclass(frozen=True, slots=True)
+class EmailNotifier:
+    """Sends a letter."""
+
+    to: str
+    root: Path
+
+    def tell(self, alert: Alert, status: str) -> None:
+        """Send one letter."""
+        _mail(address(self.to), alert, status)
 
 
 def address(to: str, environment: Mapping[str, str] = os.environ) -> str:
@@ -101,7 +151,7 @@ def cloud_event(alert: Alert, status: str) -> dict[str, Any]:
         "source": f"/penstock/{alert.model}",
         "type": f"dev.penstock.alert.{happened}.v1",
         "subject": f"{alert.model}/{alert.version}",
-        "time": stamp(alert.raised or time.time()),
+        "time": timestamp(alert.raised or time.time()),
         "datacontenttype": "application/json",
         "data": {**alert.to_dict(), "status": status},
     }
@@ -124,7 +174,7 @@ def title(alert: Alert, status: str) -> str:
 
 def body(alert: Alert) -> str:
     """Return the rest: since when, how much, why, what to do."""
-    lines = [f"Since: {stamp(alert.since)}"]
+    lines = [f"Since: {timestamp(alert.since)}"]
     if alert.value is not None:
         held = f" (tolerated: {alert.threshold:.4g})" if alert.threshold is not None else ""
         lines.append(f"How much: {alert.value:.4g}{held}")
@@ -133,22 +183,6 @@ def body(alert: Alert) -> str:
     if alert.command:
         lines.append(f"What to do: {alert.command}")
     return "\n".join(lines)
-
-
-def stamp(moment: float) -> str:
-    """Return a time as RFC 3339 writes it.
-
-    >>> stamp(0.5)
-    '1970-01-01T00:00:00.500Z'
-    """
-    whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(moment))
-    return f"{whole}.{int(moment * 1000) % 1000:03d}Z"
-
-
-def _append(path: Path, item: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(item, ensure_ascii=False) + "\n")
 
 
 def _post(url: str, item: dict[str, Any], kind: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import time
+from typing import Any
 
 from penstock.domain.verdict import Outcome, Verdict
 from penstock.errors import StateError
@@ -19,6 +20,13 @@ _SAID = {
     Outcome.INCONCLUSIVE: "open",
     Outcome.FAILED: "alarm",
     Outcome.ERROR: "error",
+}
+_MEANINGS = {
+    "drift": "Requests no longer look like the data that the model learnt from.",
+    "quality": "The model is wrong more often than what was agreed.",
+    "data": "Some of the data that callers send is not as it should be.",
+    "skew": "The model gets other inputs in production than in training.",
+    "stale": "The model is older than was agreed.",
 }
 _CSS = """
 .bars .was{fill:currentColor;opacity:.28}.bars .is{fill:#0a7ea4}.alarm .bars .is{fill:#c43e1c}
@@ -76,17 +84,18 @@ def _head(model: str, state: WatchState, reference: Reference | None) -> str:
         if reference is not None:
             sub += f" Compared with {reference.rows:,} rows of {reference.source}"
             sub += "." if reference.calibrated else "; too few rows to know how much is normal."
-    name = html.escape(model)
+    name, meaning = html.escape(model), html.escape(_meaning(state))
     return (
         f'<header><div class="over">{name} in production</div><h1>{said}</h1>'
-        f"<p>{html.escape(sub)}</p></header>"
+        f"<p><b>{meaning}</b></p><p>{html.escape(sub)}</p></header>"
     )
 
 
 def _alerts(state: WatchState) -> str:
     items = []
     for one in state.alerts.values():
-        rows = [("Since", _when(one["since"])), ("Likely cause", one["cause"])]
+        rows = [("Since", _when(one["since"])), ("How much", _amount(one))]
+        rows.append(("Likely cause", one["cause"]))
         rows.append(("What to do", one["command"]))
         told = "".join(
             f"<dt>{name}</dt><dd>{html.escape(str(value))}</dd>" for name, value in rows if value
@@ -94,6 +103,26 @@ def _alerts(state: WatchState) -> str:
         items.append(f"<h3>{_pill(Outcome.FAILED, one['severity'])} "
                      f"{html.escape(one['what'])}</h3><dl>{told}</dl>")  # fmt: skip
     return _section("Alerts", "".join(items))
+
+
+def _amount(alert: dict[str, Any]) -> str:
+    value, limit = alert.get("value"), alert.get("threshold")
+    if value is None:
+        return ""
+    if alert["key"] == "drift":
+        return f"{value:.1f} times what is tolerated"
+    if alert["key"] == "stale":
+        return f"{value / 86_400:.1f} days; {(limit or 0.0) / 86_400:g} are tolerated"
+    return f"{value:.3g}; {limit:.3g} is tolerated" if limit else f"{value:.3g}"
+
+
+def _meaning(state: WatchState) -> str:
+    """Say in plain words what the open alerts mean."""
+    kinds = {key.partition(":")[0] for key in state.alerts}
+    said = [words for kind, words in _MEANINGS.items() if kind in kinds]
+    if not said and state.judged:
+        said = ["Requests look like the data that the model learnt from; nothing is to be done."]
+    return " ".join(said)
 
 
 def _monitors(state: WatchState) -> str:
@@ -142,16 +171,17 @@ def _features(state: WatchState, reference: Reference | None) -> str:
         evidence = verdict.evidence[0]
         feature, counts = features.get(evidence.name), state.last.get(evidence.name)
         name = html.escape(evidence.name)
+        words = html.escape(verdict.words.removeprefix(f"{evidence.name} "))
         rows.append(
             f"<tr><td>{_pill(verdict.outcome)}</td><td>{name}</td>"
             f'<td class="num">{evidence.details["exceedance"]:.2f}</td>'
-            f"<td>{html.escape(verdict.words)}</td></tr>"
+            f"<td>{words}</td></tr>"
         )
         if feature is not None and counts and len(figures) < MOST_PICTURES:
             past = _history(state, evidence.name)
             kind = ' class="alarm"' if verdict.outcome is Outcome.FAILED else ""
             figures.append(
-                f"<figure{kind}><figcaption><b>{name}</b> {html.escape(verdict.words)}"
+                f"<figure{kind}><figcaption><b>{name}</b> {words}"
                 f"</figcaption>{bars(feature, counts)}{past}</figure>"
             )
     head = "<tr><th></th><th>Feature</th><th>Exceedance</th><th></th></tr>"

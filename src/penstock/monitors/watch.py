@@ -24,7 +24,7 @@ from penstock.monitors.alerts import Alert, update
 from penstock.monitors.culprits import Culprits, find
 from penstock.monitors.drift import PREDICTION
 from penstock.monitors.endpoint import ServedModel
-from penstock.monitors.findings import Findings, drift_findings, stale
+from penstock.monitors.findings import Findings, drift_findings, extended, stale
 from penstock.monitors.origin import Champion
 from penstock.monitors.quality import QualityMonitor
 from penstock.monitors.reference import Feature, Reference, build_reference, read_rows
@@ -69,6 +69,7 @@ class Watcher:
         self._settle = settling(settings) if settle is None else settle
         self._endpoint = endpoint or ServedModel(root / ".penstock" / "serve")
         self._reference: tuple[str, Reference] | None = None
+        _known(settings)
 
     @property
     def model(self) -> str:
@@ -209,6 +210,7 @@ class Watcher:
         else:
             reference = self._with_answers(reference, state, part)
             drift_findings(self.settings.monitor, reference, state, part, found)
+            extended(self.settings.monitor, reference, part, found)
         state.since = part.until
         state.judged += 1
         return self._write(holder, state, found, generation, now)
@@ -276,3 +278,17 @@ class Watcher:
             if to:
                 items.append({"alert": alert.to_dict(), "status": status, "to": to, "at": now})
         return items
+
+
+def _known(settings: Settings) -> None:
+    """Find all that penstock.yaml names before anything is looked at.
+
+    Raises:
+        PluginError: nobody provides a monitor or a notifier of this name.
+    """
+    from penstock import plugins
+
+    for name in settings.monitor.more:
+        plugins.load("penstock.monitors", name)
+    for one in settings.monitor.notify:
+        plugins.load("penstock.notifiers", one.kind)

@@ -1,12 +1,14 @@
 """Real receivers of alerts on real sockets."""
 
-import contextlib
 import json
 import socket
 import threading
+from email import message_from_bytes, policy
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult
 
 
 class Webhook:
@@ -33,9 +35,10 @@ class Webhook:
         self._thread.start()
 
     def stop(self):
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._server.shutdown()
+            self._server.server_close()
+            self._thread.join()
 
 
 @pytest.fixture
@@ -46,62 +49,42 @@ def webhook():
 
 
 class MailServer:
-    """As much of SMTP as a client needs to hand a letter over."""
+    """A real SMTP server, aiosmtpd; it takes any login."""
 
     def __init__(self):
         self.letters = []
         self.logins = []
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.port = self._socket.getsockname()[1]
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
+        handler = self
+        self._controller = Controller(
+            handler, hostname="127.0.0.1", port=free_port(), authenticator=self._let_in,
+            auth_require_tls=False,
+        )  # fmt: skip
+        self._controller.start()
+        self.port = self._controller.port
 
-    def _serve(self):
-        with contextlib.suppress(OSError):
-            while True:
-                connection, _ = self._socket.accept()
-                with connection, connection.makefile("rwb") as file:
-                    self._talk(file)
+    async def handle_DATA(self, server, session, envelope):
+        self.letters.append(envelope)
+        return "250 taken"
 
-    def _talk(self, file):
-        def say(*lines):
-            for line in lines:
-                file.write(line.encode() + b"\r\n")
-            file.flush()
+    def _let_in(self, server, session, envelope, mechanism, data):
+        self.logins.append((data.login, data.password))
+        return AuthResult(success=True)
 
-        say("220 here")
-        letter = []
-        for raw in file:
-            word = raw.decode().strip()
-            verb = word.upper().split(" ")[0]
-            if verb == "EHLO":
-                say("250-here", "250 AUTH PLAIN")
-            elif verb == "AUTH":
-                self.logins.append(word)
-                say("235 welcome")
-            elif verb in {"MAIL", "RCPT", "RSET"}:
-                letter.append(word)
-                say("250 fine")
-            elif verb == "DATA":
-                say("354 go on")
-                text = []
-                for line in file:
-                    if line == b".\r\n":
-                        break
-                    text.append(line.decode())
-                self.letters.append((letter, "".join(text)))
-                letter = []
-                say("250 taken")
-            elif verb == "QUIT":
-                say("221 bye")
-                return
-            else:
-                say("502 what?")
+    @staticmethod
+    def text(envelope):
+        """Return subject and text of a letter."""
+        letter = message_from_bytes(envelope.content, policy=policy.default)
+        return f"{letter['subject']}\n{letter.get_content()}"
 
     def stop(self):
-        self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
-        self._thread.join()
+        if self._controller.server is not None:
+            self._controller.stop()
+            self._controller.server = None
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as one:
+        return one.getsockname()[1]
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from cloudevents.core.bindings.http import HTTPMessage, from_structured_event
 
 from penstock.config.settings import ModelSettings, MonitorSettings, NotifierSettings, Settings
 from penstock.domain.event import Event, EventType
@@ -24,6 +25,10 @@ def test_a_webhook_gets_a_cloud_event(webhook, tmp_path, monkeypatch):
     ((path, headers, event),) = webhook.seen
     assert path == "/s3cret"
     assert headers["Content-Type"] == "application/cloudevents+json"
+    known = from_structured_event(HTTPMessage(headers, json.dumps(event).encode()))
+    assert known.get_id() == event["id"]
+    assert known.get_type() == "dev.penstock.alert.raised.v1"
+    assert known.get_data()["key"] == "drift"
     assert event["specversion"] == "1.0"
     assert event["type"] == "dev.penstock.alert.raised.v1"
     assert event["subject"] == "mini/3"
@@ -44,12 +49,13 @@ def test_a_letter(mail_server, tmp_path, monkeypatch):
     url = f"smtp://ann:pass%20word@127.0.0.1:{mail_server.port}?from=ops@example.org"
     monkeypatch.setenv("PENSTOCK_SMTP_URL", url)
     tell(NotifierSettings("email", "team@example.org"), ALERT, "resolved", root=tmp_path)
-    ((envelope, text),) = mail_server.letters
-    assert envelope[0].lower().startswith("mail from:<ops@example.org>")
-    assert envelope[1].lower().startswith("rcpt to:<team@example.org>")
-    assert "[over] mini version 3" in text.replace("\n ", " ")
+    (letter,) = mail_server.letters
+    assert letter.mail_from == "ops@example.org"
+    assert letter.rcpt_tos == ["team@example.org"]
+    text = mail_server.text(letter)
+    assert "[over] mini version 3" in text
     assert "What to do: penstock retrain" in text
-    assert len(mail_server.logins) == 1
+    assert mail_server.logins == [(b"ann", b"pass word")]
 
 
 def test_a_secret_that_is_not_set_is_named(tmp_path, monkeypatch):

@@ -145,7 +145,6 @@ def _models(model: str) -> dict[str, Any]:
         "label": "Model",
         "type": "query",
         "datasource": {"type": "prometheus", "uid": "${source}"},
-        "definition": "label_values(penstock_model_info, model)",
         "query": {"query": "label_values(penstock_model_info, model)", "refId": "models"},
         "refresh": 2,
         "current": {"text": model, "value": model},
