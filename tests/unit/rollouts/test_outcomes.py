@@ -5,6 +5,7 @@ import json
 import pandas as pd
 import pytest
 
+from penstock.assembly import Project
 from penstock.domain.rollout import Rule, RuleKind, Strategy
 from penstock.errors import UnavailableError
 from penstock.inference import frames
@@ -150,3 +151,15 @@ def test_a_log_that_cannot_be_read_is_said(log):
 def test_how_right_an_answer_was(predictions, labels, task, expected):
     found = rightness(pd.Series(predictions), pd.Series(labels), task)
     assert found.tolist() == pytest.approx(expected)
+
+
+def test_a_project_listens_to_its_own_log(tmp_path):
+    (tmp_path / "penstock.yaml").write_text(
+        "model:\n  name: churn\n  path: models/model\n  test_data: data/test.csv\n  target: late\n"
+    )
+    log = Log(tmp_path / ".penstock" / "observations")
+    log.answered(("a", "1", "champion", 1))
+    log.told(20, a=1)
+    with Project.open(tmp_path) as opened:
+        _, found = opened.controller()._truth.fresh(log.state, BEGUN + 100)
+    assert found["quality"].champion == Sums(1, 1.0, 1.0)
