@@ -103,6 +103,27 @@ def _serving() -> list[dict[str, Any]]:
             "penstock doctor; then penstock serve",
         ),
         _alert(
+            "PenstockBreakerOpen",
+            "max by (model) (penstock_breaker_state) > 0",
+            "0s",
+            "severe",
+            "page",
+            "requests to {{ $labels.model }} get 503: too many had values that it was not trained "
+            "on",
+            "penstock monitor status",
+        ),
+        _alert(
+            "PenstockInputViolations",
+            "sum by (model) (rate(penstock_data_violating_requests_total[10m])) / "
+            "sum by (model) (rate(penstock_requests_total[10m])) > 0.05",
+            "10m",
+            "warning",
+            "page",
+            "{{ $value | humanizePercentage }} of the requests to {{ $labels.model }} have values "
+            "that it was not trained on",
+            "penstock monitor status",
+        ),
+        _alert(
             "PenstockLogLosing",
             "rate(penstock_log_dropped_total[10m]) > 0",
             "10m",
@@ -244,10 +265,20 @@ def tests(model: str) -> dict[str, Any]:
             "command": "penstock doctor; then penstock serve",
         },
     )
+    breaker = _case(
+        [(f'penstock_breaker_state{{model="{model}"}}', "0 2 1 0")],
+        "PenstockBreakerOpen",
+        {"0m": None, "1m": {"model": model, "severity": "severe", **page}, "3m": None},
+        {
+            "summary": f"requests to {model} get 503: too many had values that it was not trained "
+            "on",
+            "command": "penstock monitor status",
+        },
+    )
     return {
         "rule_files": ["penstock_rules.yml"],
         "evaluation_interval": f"{GROUP_SECONDS}s",
-        "tests": [drift, quality, errors, workers],
+        "tests": [drift, quality, errors, workers, breaker],
     }
 
 
