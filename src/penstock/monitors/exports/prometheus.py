@@ -45,7 +45,7 @@ def rules(settings: Settings) -> dict[str, Any]:
     return {
         "groups": [
             {"name": "penstock-recording", "rules": _recording()},
-            {"name": "penstock-serving", "rules": _serving()},
+            {"name": "penstock-serving", "rules": [*_serving(), *_inputs()]},
             {"name": "penstock-model", "rules": _model(settings)},
         ]
     }
@@ -103,6 +103,30 @@ def _serving() -> list[dict[str, Any]]:
             "penstock doctor; then penstock serve",
         ),
         _alert(
+            "PenstockLogLosing",
+            "rate(penstock_log_dropped_total[10m]) > 0",
+            "10m",
+            "warning",
+            "page",
+            "the prediction log loses {{ $value | humanize }} requests a second: drift is judged "
+            "on the rest",
+            "penstock status",
+        ),
+        _alert(
+            "PenstockGatewayDown",
+            'up{job="penstock-gateway"} == 0',
+            "1m",
+            "severe",
+            "page",
+            "the gateway at {{ $labels.instance }} does not answer",
+            "penstock serve",
+        ),
+    ]
+
+
+def _inputs() -> list[dict[str, Any]]:
+    return [
+        _alert(
             "PenstockBreakerOpen",
             "max by (model) (penstock_breaker_state) > 0",
             "0s",
@@ -122,25 +146,6 @@ def _serving() -> list[dict[str, Any]]:
             "{{ $value | humanizePercentage }} of the requests to {{ $labels.model }} have values "
             "that it was not trained on",
             "penstock monitor status",
-        ),
-        _alert(
-            "PenstockLogLosing",
-            "rate(penstock_log_dropped_total[10m]) > 0",
-            "10m",
-            "warning",
-            "page",
-            "the prediction log loses {{ $value | humanize }} requests a second: drift is judged "
-            "on the rest",
-            "penstock status",
-        ),
-        _alert(
-            "PenstockGatewayDown",
-            'up{job="penstock-gateway"} == 0',
-            "1m",
-            "severe",
-            "page",
-            "the gateway at {{ $labels.instance }} does not answer",
-            "penstock serve",
         ),
     ]
 
@@ -265,21 +270,28 @@ def tests(model: str) -> dict[str, Any]:
             "command": "penstock doctor; then penstock serve",
         },
     )
-    breaker = _case(
+    return {
+        "rule_files": ["penstock_rules.yml"],
+        "evaluation_interval": f"{GROUP_SECONDS}s",
+        "tests": [drift, quality, errors, workers, _breaker_case(model)],
+    }
+
+
+def _breaker_case(model: str) -> dict[str, Any]:
+    return _case(
         [(f'penstock_breaker_state{{model="{model}"}}', "0 2 1 0")],
         "PenstockBreakerOpen",
-        {"0m": None, "1m": {"model": model, "severity": "severe", **page}, "3m": None},
+        {
+            "0m": None,
+            "1m": {"model": model, "severity": "severe", "penstock_action": "page"},
+            "3m": None,
+        },
         {
             "summary": f"requests to {model} get 503: too many had values that it was not trained "
             "on",
             "command": "penstock monitor status",
         },
     )
-    return {
-        "rule_files": ["penstock_rules.yml"],
-        "evaluation_interval": f"{GROUP_SECONDS}s",
-        "tests": [drift, quality, errors, workers, breaker],
-    }
 
 
 def _case(
