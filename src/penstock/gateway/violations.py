@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from penstock.gateway.exchange import Exchange
+from penstock.gateway.split import SHADOW
 
 MAX_FIELDS = 500
 """Most pairs of field and kind that are counted apart; the rest is counted as ``other``."""
@@ -33,6 +34,8 @@ class Violations:
             exchange: that is not answered yet.
             found: ``[field, kind, count]`` of each.
         """
+        if exchange.role == SHADOW or HEADER in exchange.extra:
+            return  # a copy, or a request that another worker has died on: it is counted once
         self.requests += 1
         for field, kind, count in found:
             key = (str(field), str(kind))
