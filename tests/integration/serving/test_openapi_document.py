@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+
+from penstock.inference.manner import Limit, Manner
 
 COLUMNS = [
     {"name": "age", "type": "long", "required": True},
@@ -17,8 +20,14 @@ COLUMNS = [
 CHECKS = "positive_data_acceptance"
 
 
+LIMITS = (Limit("age", 18, 99, nulls=False), Limit("city", values=("Köln", "Ulm"), nulls=False))
+
+
 def test_the_document_is_kept(site):
-    made = site.bundle(1)
+    """Limits are part of it: what is outside of them is refused as it says."""
+    manner = site.folder / "manner.json"
+    manner.write_text(json.dumps(Manner("reject", LIMITS).to_dict()))
+    made = replace(site.bundle(1), manner=str(manner))
     mlmodel = Path(made.path, "MLmodel")
     signature = {"inputs": json.dumps(COLUMNS)}
     mlmodel.write_text(json.dumps(json.loads(mlmodel.read_text()) | {"signature": signature}))
