@@ -32,8 +32,10 @@ _LONGEST = 86_400.0
 """... and never more than a day."""
 _PAUSE = 1.0
 """Seconds between two looks at the log, at least ..."""
-_LEISURE = 20.0
-"""... and as a multiple of what a look costs."""
+_LEISURE = 10.0
+"""... and as a multiple of what a look costs, ..."""
+_LONGEST_PAUSE = 30.0
+"""... but no longer than this."""
 _ROLES = ("champion", "challenger", "shadow")
 _REAL = ("champion", "challenger")
 _ANSWERS = ("request_id", "row", "time", "version", "role", "prediction")
@@ -71,6 +73,7 @@ class Outcomes:
         nobody = not rules or state.champion is None or not self._anything()
         if nobody or time.monotonic() < self._next:
             return state.told, found
+        _load()
         begun = time.monotonic()
         until = now - _SETTLE
         marks = [mark]
@@ -87,7 +90,7 @@ class Outcomes:
             ) from error
         finally:
             took = time.monotonic() - begun
-            self._next = time.monotonic() + max(_PAUSE, _LEISURE * took)
+            self._next = time.monotonic() + min(max(_PAUSE, _LEISURE * took), _LONGEST_PAUSE)
         return max(marks), found
 
     def _anything(self) -> bool:
@@ -239,6 +242,17 @@ def _unknown_before(table: Any, earlier: Any | None, *more: str) -> Any:
     if earlier is None:
         return table
     return table.join(earlier.select(keys), keys, join_type="left anti")
+
+
+def _load() -> None:
+    """Import what reads the log, which takes long once and says nothing of what a look costs."""
+    import pandas as pd
+    import pyarrow.compute
+    import pyarrow.parquet
+
+    assert pd
+    assert pyarrow.compute
+    assert pyarrow.parquet
 
 
 def _newest(table: Any, column: str) -> float:
