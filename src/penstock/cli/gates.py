@@ -9,6 +9,7 @@ import click
 
 from penstock.cli import output
 from penstock.cli.options import common
+from penstock.errors import ExitCode
 
 
 @click.group(invoke_without_command=True)
@@ -186,3 +187,75 @@ def ledger(project: Path) -> None:
         click.echo(output.table(header, rows, right="cdef"))
 
     output.emit({"test_sets": data}, show)
+
+
+@gates.command()
+@click.argument("data", required=False, type=click.Path(path_type=Path))
+@click.option("-o", "--output", "file", type=click.Path(path_type=Path), help="File to write.")
+@click.option("--check", is_flag=True, help="Hold the data against the schema that is there.")
+@common
+def schema(project: Path, data: Path | None, file: Path | None, *, check: bool) -> int:
+    """Infer a schema of the data, to be read and corrected; or hold the data against one.
+
+    DATA is the training data of penstock.yaml, or else the test data, where it is not named. What
+    was inferred from broken data accepts broken data: read it before you trust it, then name it
+    in penstock.yaml under `gates: data: schema:`.
+
+    \b
+    Examples:
+      penstock gates schema
+      penstock gates schema -o data/schema.yaml
+      penstock gates schema --check
+
+    With --check it ends with 0 when the data fits, 1 when it does not.
+    """
+    from penstock.config import load_settings
+    from penstock.errors import StateError, UsageError
+    from penstock.gates.data_gates import read_rows
+    from penstock.gates.pandera_schema import infer_schema
+
+    settings = load_settings(project)
+    if check:
+        return _check(project, settings)
+    model = settings.model
+    named = data or Path(model.train_data or model.test_data)
+    text = infer_schema(read_rows(project / named, model.target), file=str(named))
+    if file is None:
+        output.emit({"schema": text}, lambda: click.echo(text, nl=False))
+        return ExitCode.DONE
+    place = project / file
+    if place.exists():
+        raise StateError(
+            f"{file} is there already",
+            code="gates.schema-exists",
+            hint="compare with `penstock gates schema`, or write to another file",
+        )
+    if not place.parent.is_dir():
+        raise UsageError(f"there is no directory {file.parent}", code="usage.no-directory")
+    place.write_text(text, encoding="utf-8")
+    said = f"{file} is inferred from {named}: read it, correct it, then name it in penstock.yaml"
+    output.emit({"schema": text, "file": str(file)}, lambda: click.echo(f"{said}:"))
+    if not output.wants_json():
+        click.echo(f"  gates: {{data: {{schema: {file}}}}}")
+    return ExitCode.DONE
+
+
+def _check(project: Path, settings: Any) -> int:
+    from dataclasses import replace
+
+    from penstock.cli.verdicts import tell
+    from penstock.errors import StateError
+    from penstock.gates import data_verdicts
+
+    rules = settings.gates.data
+    if rules.schema is None:
+        raise StateError(
+            "penstock.yaml names no schema",
+            code="gates.no-schema",
+            hint="`penstock gates schema -o data/schema.yaml` infers one; name it under "
+            "`gates: data: schema:`",
+        )
+    only = replace(rules, overlap="off", leakage="off", balance="off", drift="off")
+    found = data_verdicts(only, settings.model, project)
+    output.emit({"verdicts": [one.to_dict() for one in found]}, lambda: tell(found))
+    return ExitCode.NO if any(one.stops for one in found) else ExitCode.DONE

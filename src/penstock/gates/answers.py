@@ -15,6 +15,10 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 
+_MANY = 1000
+"""A target with more distinct values than this is no set of classes."""
+
+
 class Unmeasurable(Exception):  # noqa: N818 - a reason inside the room, not an error for users
     """A metric cannot be computed from these answers; the message says why, in words."""
 
@@ -49,6 +53,23 @@ class Answers:
         return labels
 
     @cached_property
+    def known(self) -> NDArray[Any]:
+        """The target, where every row has one that the model can mean; shape (n,)."""
+        absent = missing(self.target)
+        if absent.any():
+            share = f"{int(absent.sum()):,} of {absent.size:,} rows"
+            raise Unmeasurable(f"{share} of the test data have no label")
+        own = self.predictions.classes
+        if own is not None and self.target.size:
+            seen = distinct(self.target)
+            if seen.size <= _MANY and not any(same(seen, np.asarray(one)).any() for one in own):
+                raise Unmeasurable(
+                    f"the target holds {_listed(seen)}, and the {self.who} answers with "
+                    f"{_listed(own)}: they have no value in common"
+                )
+        return self.target
+
+    @cached_property
     def numbers(self) -> Floats:
         """Predicted value, shape (n,), for regression and ranking."""
         try:
@@ -62,18 +83,20 @@ class Answers:
     @cached_property
     def truth(self) -> Floats:
         """The target as numbers, shape (n,)."""
+        if self.known.dtype.kind in "mM":
+            raise Unmeasurable("the target is a time, not a number")
         try:
-            truth = np.asarray(self.target, dtype=np.float64)
+            truth = np.asarray(self.known, dtype=np.float64)
         except (TypeError, ValueError):
             raise Unmeasurable("the target is not a number") from None
         if not np.isfinite(truth).all():
-            raise Unmeasurable("the target has missing values")
+            raise Unmeasurable("the target is infinite in some rows")
         return truth
 
     @cached_property
     def right(self) -> Bools:
         """Whether the class is right, shape (n,)."""
-        return np.asarray(same(self.labels, self.target))
+        return np.asarray(same(self.labels, self.known))
 
     def is_positive(self, values: NDArray[Any]) -> Bools:
         """Whether classes are the positive one."""
@@ -88,7 +111,7 @@ class Answers:
     @cached_property
     def actual(self) -> Bools:
         """Whether a row is positive."""
-        return self.is_positive(self.target)
+        return self.is_positive(self.known)
 
     @cached_property
     def score(self) -> Floats:
@@ -127,7 +150,7 @@ class Answers:
             return np.where(self.actual, self.probability, 1 - self.probability)
         chance = np.zeros(self.target.size)
         for index, one in enumerate(classes):
-            rows = same(self.target, np.asarray(one))
+            rows = same(self.known, np.asarray(one))
             chance[rows] = scores[rows, index]
         return chance
 
@@ -160,6 +183,51 @@ def _texts(values: NDArray[Any]) -> NDArray[Any]:
     if values.dtype.kind == "f" and np.equal(np.mod(values, 1), 0).all():
         values = values.astype(np.int64)
     return values.astype(str)
+
+
+def missing(values: NDArray[Any]) -> Bools:
+    """Return which values are not there: None, NaN, NaT."""
+    import pandas as pd
+
+    return np.asarray(pd.isna(values), dtype=bool)
+
+
+def distinct(values: NDArray[Any]) -> NDArray[Any]:
+    """Return the values that occur, in the order in which they do."""
+    import pandas as pd
+
+    return np.asarray(pd.unique(pd.Series(values).dropna()))
+
+
+def _listed(values: NDArray[Any]) -> str:
+    shown = ", ".join(str(one) for one in values[:4])
+    return f"{shown}, ..." if values.size > 4 else shown
+
+
+def with_target(classes: NDArray[Any] | None, target: NDArray[Any]) -> NDArray[Any] | None:
+    """Return the models' classes and those that only the target holds, in order.
+
+    A class that no model knows counts as one that is never found, not as none at all.
+
+    >>> with_target(np.array(["a", "b"]), np.array(["a", "c", "a"], dtype=object)).tolist()
+    ['a', 'b', 'c']
+    >>> with_target(np.array([0, 1]), np.array([True, False])).tolist()
+    [0, 1]
+    """
+    if classes is None:
+        return None
+    seen = distinct(target)
+    if seen.size > _MANY:
+        return classes
+    found = [same(seen, np.asarray(one)) for one in classes]
+    new = [one for one, old in zip(seen, np.any(found, axis=0), strict=True) if not old]
+    if not found or len(new) in {0, seen.size}:  # a target without a class in common is told
+        return classes
+    every = [*classes.tolist(), *new]
+    try:
+        return np.asarray(sorted(every))
+    except TypeError:
+        return np.asarray(sorted(map(str, every)))
 
 
 def classes_of(*predictions: Predictions | None) -> NDArray[Any] | None:

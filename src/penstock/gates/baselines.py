@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.gates.answers import Unmeasurable, same
+from penstock.gates.answers import Unmeasurable, missing, same
 from penstock.gates.predictions import Predictions
 
 
@@ -33,6 +33,8 @@ def trivial(name: str, target: NDArray[Any], classes: NDArray[Any] | None) -> Pr
     """
     if not target.size:
         raise Unmeasurable("the test set has no rows")
+    if missing(target).any():
+        raise Unmeasurable("rows of the test data have no label")
     if name == "baseline":
         name = "mean" if classes is None else "prior"
     if name == "last":

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.gates.answers import Answers, Unmeasurable, classes_of, same
+from penstock.gates.answers import Answers, Unmeasurable, classes_of, same, with_target
 from penstock.gates.baselines import trivial
 from penstock.gates.conditions import BASELINES, CANDIDATE, CHAMPION, Clause, Term
 from penstock.gates.confusion import CONFUSION
@@ -55,7 +55,7 @@ class Bench:
         self._models: dict[str, Predictions | None] = {CANDIDATE: candidate, CHAMPION: champion}
         self._answers: dict[str, Answers] = {}
         self._quantities: dict[Term, Quantity] = {}
-        self.classes = classes_of(candidate, champion)
+        self.classes = with_target(classes_of(candidate, champion), tests.target)
         if self.classes is not None and positive is None and len(self.classes) == 2:
             positive = self.classes[1]
         self.positive = positive

@@ -37,7 +37,7 @@ def macro(count: Counts, finish: Callable[[float], float] | None = None) -> Any:
     """Return the metric that averages a share over all classes, each counting the same."""
 
     def metric(answers: Answers, _term: Term) -> Quantity:
-        told = [(_is(answers.labels, one), _is(answers.target, one)) for one in _classes(answers)]
+        told = [(_is(answers.labels, one), _is(answers.known, one)) for one in _classes(answers)]
 
         def make(rows: Rows | None) -> Estimate:
             parts: list[tuple[float, Estimate]] = []
@@ -80,7 +80,7 @@ def areas(answers: Answers, _term: Term) -> Quantity:
         raise Unmeasurable(f"the {answers.who} gives no probabilities per class")
     if not np.isfinite(scores).all():
         raise Unmeasurable(f"the {answers.who} gave scores that are NaN or infinite")
-    actual = [_is(answers.target, one) for one in classes]
+    actual = [_is(answers.known, one) for one in classes]
 
     def make(rows: Rows | None) -> Estimate:
         parts: list[tuple[float, Estimate]] = []

@@ -130,7 +130,7 @@ def _call(
     options = {key: value for key, value in term.options if key not in {"low", "high"}}
     with tempfile.TemporaryDirectory(prefix="penstock-metric-") as folder:
         given, told, log = (Path(folder) / one for one in ("given.npz", "told.npz", "log"))
-        arrays: dict[str, Any] = {"target": _plain(answers.target)}
+        arrays: dict[str, Any] = {"target": _plain(answers.known)}
         arrays["predicted"] = _plain(answers.labels)
         if answers.predictions.scores is not None:
             arrays["scores"] = answers.predictions.scores

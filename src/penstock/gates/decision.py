@@ -122,7 +122,7 @@ def _first_guess(estimate: Estimate, clause: Clause, near: float, far: float) ->
     toward_low = estimate.value > clause.threshold
     radius = estimate.value - low if toward_low else high - estimate.value
     gap = max(abs(estimate.value - clause.threshold), 1e-12 * radius)
-    factor = (radius / gap) ** 2
+    factor = (radius / gap) ** 2 if math.isfinite(radius) and gap > 0 else 2.0
     if clause.tolerance is not None:
         factor = min(factor, ((high - low) / 2 / clause.tolerance) ** 2)
     return min(max(factor, 1.05), _FARTHEST)

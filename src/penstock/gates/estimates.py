@@ -173,11 +173,12 @@ class PairedDifference:
 
     def scaled(self, factor: float) -> PairedDifference:
         """Return the same difference on more rows."""
+        wins, losses = round(self.wins * factor), round(self.losses * factor)
         return replace(
             self,
-            wins=round(self.wins * factor),
-            losses=round(self.losses * factor),
-            rows=round(self.rows * factor),
+            wins=wins,
+            losses=losses,
+            rows=max(round(self.rows * factor), wins + losses),
         )
 
 

@@ -147,6 +147,9 @@ def judge(
         words = f"the candidate could not be evaluated: {candidate.error}"
         return (Verdict("candidate answers", Outcome.ERROR, words, kind="evaluation"),)
     tests = TestSet.read(data, target, _columns(spec, conditions))
+    if tests.n == 0:
+        words = "the test data has no rows: there is nothing to judge by"
+        return (Verdict("candidate answers", Outcome.ERROR, words, kind="evaluation"),)
     chosen = spec.positive if positive is None else positive
     bench = Bench(
         tests,

@@ -280,7 +280,7 @@ def balanced_accuracy(answers: Answers, _term: Term) -> Quantity:
     """Mean of the recall of each class, each with its exact bounds."""
     if answers.classes is None:
         raise Unmeasurable("the target is a number, not a class")
-    classes = [same(answers.target, np.asarray(one)) for one in answers.classes]
+    classes = [same(answers.known, np.asarray(one)) for one in answers.classes]
     right = answers.right
 
     def make(rows: Rows | None) -> Estimate:

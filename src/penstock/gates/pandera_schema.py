@@ -69,7 +69,7 @@ def infer_schema(frame: pd.DataFrame, *, file: str = "the data") -> str:
     for name in frame.columns:
         parts = ", ".join(_inferred(frame[name]))
         lines.append(f"  {json.dumps(str(name))}: {{{parts}}}")
-    lines += [f"rows: {{min: {max(1, len(frame) // 2)}}}", "other_columns: allow", ""]
+    lines += ["rows: {min: 1}", "other_columns: allow", ""]
     return "\n".join(lines)
 
 
@@ -211,6 +211,8 @@ def _say(case: dict[str, Any]) -> str:
         return f"column {example} is not in the schema"
     if rule == "field_uniqueness":
         rule = "unique"
+    if rule.endswith(" rows"):
+        return f"{rule} are wanted, and there are {rows:,}"
     where = f"{column}: " if column else ""
     count = f" in {rows:,} rows" if rows and column else ""
     return f"{where}{rule} does not hold{count}" + (
@@ -225,7 +227,8 @@ def _inferred(column: pd.Series[Any]) -> list[str]:
     if kind in {"whole", "number"} and len(known):
         low, high = float(known.min()), float(known.max())
         spare = 0.0 if kind == "whole" and known.nunique() <= 2 else (high - low) / 10
-        bounds = [("min", low - spare), ("max", high + spare)]
+        least = max(low - spare, 0.0) if low >= 0 else low - spare  # a length stays a length
+        bounds = [("min", least), ("max", high + spare)]
         parts += [f"{w}: {int(x) if kind == 'whole' else format(x, '.6g')}" for w, x in bounds]
     elif kind == "text" and 0 < known.nunique() <= _MANY_VALUES:
         parts.append(f"values: {json.dumps(sorted(map(str, known.unique())))}")

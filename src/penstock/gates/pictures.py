@@ -79,7 +79,7 @@ def _model(answers: Answers) -> dict[str, Any]:
 def _confusion(answers: Answers) -> list[list[int]]:
     assert answers.classes is not None
     classes = answers.classes[:_MOST_CLASSES]
-    true = [same(answers.target, np.asarray(one)) for one in classes]
+    true = [same(answers.known, np.asarray(one)) for one in classes]
     told = [same(answers.labels, np.asarray(one)) for one in classes]
     return [[int((row & column).sum()) for column in told] for row in true]
 
@@ -121,8 +121,13 @@ def _scores(answers: Answers) -> dict[str, list[float]]:
 
 def _residuals(answers: Answers) -> dict[str, list[float]]:
     error = answers.numbers - answers.truth
+    if not error.size:
+        raise Unmeasurable("there are no rows")
     low, high = np.quantile(error, [0.005, 0.995])
-    counts, edges = np.histogram(np.clip(error, low, high), 30)
+    wide = max(float(high - low), 1e-9 * max(abs(float(low)), 1.0))
+    if not np.isfinite(wide):
+        raise Unmeasurable("the errors are too large to be drawn")
+    counts, edges = np.histogram(np.clip(error, low, high), 30, (low, low + wide))
     shares = [0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99]
     quantiles = [float(one) for one in np.quantile(error, shares)]
     return {

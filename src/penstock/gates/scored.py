@@ -85,8 +85,8 @@ def by_sklearn(answers: Answers, term: Term) -> Scored:
     def one(rows: Rows) -> float:
         try:
             found = function(target[rows], given[rows], **options)
-        except (TypeError, ValueError) as error:
-            reason = str(error).split("\n", maxsplit=1)[0]
+        except Exception as error:  # the library refuses odd answers in ways of its own
+            reason = str(error).split("\n", maxsplit=1)[0] or type(error).__name__
             raise Unmeasurable(f"scikit-learn cannot compute {term.metric}: {reason}") from None
         if isinstance(found, tuple):
             found = found[0 if name.startswith("positive") else 1]
@@ -118,12 +118,12 @@ def _inputs(
     if not name.startswith(_PROBABILITIES):
         if answers.classes is None:
             return answers.truth, answers.numbers
-        return answers.target, answers.labels
+        return answers.known, answers.labels
     scores = answers.predictions.scores
     if scores is None:
         raise Unmeasurable(f"the {answers.who} gives no probabilities")
     if name.startswith("roc_auc_ov") or scores.ndim == 2:
         options["labels"] = answers.predictions.classes
         if scores.ndim == 2 and scores.shape[1] == 2 and not name.startswith("log_loss"):
-            return answers.target, scores[:, 1]
-    return answers.target, scores
+            return answers.known, scores[:, 1]
+    return answers.known, scores

@@ -65,3 +65,22 @@ def test_the_ledger_is_shown(project, flights):
     assert "run-7" in shown
     told = json.loads(run("ledger", "-C", str(project), "--json").output)
     assert told["test_sets"][0]["left"] == 31
+
+
+def test_a_schema_is_inferred_reviewed_and_held_against_the_data(project, flights):
+    flights(200).frame.to_parquet(project / "test.parquet")
+    place = ("-C", str(project))
+    assert '"late": {type: whole, min: 0, max: 1}' in run("schema", *place).output
+    assert "read it, correct it" in run("schema", *place, "-o", "rules.yaml").output
+    again = run("schema", *place, "-o", "rules.yaml").exception
+    assert again.code == "gates.schema-exists"
+    assert run("schema", *place, "--check").exception.code == "gates.no-schema"
+    settings = SETTINGS + "  data: {schema: rules.yaml}\n"
+    (project / "penstock.yaml").write_text(settings)
+    fits = run("schema", *place, "--check")
+    assert (fits.return_value, "fit" in fits.output) == (0, True)
+    rules = (project / "rules.yaml").read_text()
+    (project / "rules.yaml").write_text(rules.replace("rows: {min: 1}", "rows: {min: 1000}"))
+    broken = run("schema", *place, "--check")
+    assert broken.return_value == 1
+    assert "at least 1,000 rows are wanted, and there are 200" in broken.output

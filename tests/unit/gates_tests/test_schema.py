@@ -62,7 +62,7 @@ def test_what_does_not_fit_is_named(change, words):
 def test_missing_columns_and_rows():
     verdict = schema_gate(ROWS.drop(columns="id").head(50), read_schema(SCHEMA))
     assert "column id is missing" in verdict.words
-    assert "at least 100 rows does not hold (50 rows)" in verdict.words
+    assert "at least 100 rows are wanted, and there are 50" in verdict.words
 
 
 def test_an_inferred_schema_fits_what_it_came_from():
