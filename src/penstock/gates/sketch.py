@@ -119,7 +119,7 @@ def _hashes(column: pd.Series[Any]) -> Hashes:
         known = np.append(_hashes(pd.Series(column.cat.categories)), _hashes(pd.Series([None])))
         return np.asarray(known[codes], dtype=np.uint64)
     if pd.api.types.is_bool_dtype(kind) or pd.api.types.is_numeric_dtype(kind):
-        return _of_numbers(column.astype("float64").to_numpy())
+        return _of_numbers(np.asarray(column, dtype=np.float64))
     if pd.api.types.is_datetime64_any_dtype(kind):
         return _of_times(column)
     texts = column.astype("object").where(column.notna(), "").astype(str)
