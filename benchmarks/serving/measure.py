@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import time
@@ -15,6 +16,7 @@ import urllib.request
 import warnings
 from pathlib import Path
 
+import publish
 from peers import Peer, install, peers
 
 LUA = """
@@ -103,6 +105,18 @@ def cpu_and_memory(pids: list[int]) -> tuple[float, float]:
     return seconds, memory
 
 
+def machine_busy() -> float:
+    """Return the seconds that all processors have been busy since the machine started."""
+    fields = [int(one) for one in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+    return (sum(fields) - fields[3] - fields[4]) / os.sysconf("SC_CLK_TCK")
+
+
+def of_children() -> float:
+    """Return the seconds of CPU of the load generators that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def wait_for_answer(peer: Peer, deadline: float) -> None:
     """Wait until the server answers a request."""
     request = urllib.request.Request(
@@ -166,11 +180,15 @@ def measure(peer: Peer, work: Path, cases: list[tuple[int, int]], seconds: int) 
         for rows, connections in cases:
             pids = gateway_of(peer, process.pid)
             before, _ = cpu_and_memory(pids)
+            busy, own = machine_busy(), of_children()
             found = load(peer, work, rows, connections, seconds)
+            busy, own = machine_busy() - busy, of_children() - own
             after, memory = cpu_and_memory(pids)
             cpu = (after - before) / max(found["requests"], 1) * 1e6
+            others = max(0.0, busy - own - (after - before)) / seconds
             case = {"server": peer.name, "rows": rows, "connections": connections}
-            results.append({**case, **found, "cpu_us": cpu, "start_s": start, "memory_mib": memory})
+            case |= {**found, "cpu_us": cpu, "start_s": start, "memory_mib": memory}
+            results.append({**case, "other_cores": others})
     finally:
         process.send_signal(signal.SIGTERM)
         try:
@@ -183,30 +201,14 @@ def measure(peer: Peer, work: Path, cases: list[tuple[int, int]], seconds: int) 
     return results
 
 
-def table(results: list[dict]) -> str:
-    """Return results as a Markdown table."""
-    lines = [
-        "| server | rows | connections | req/s | p50 | p99 | errors | CPU us | start s | MiB |",
-        "|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    lines += [
-        f"| {one['server']} | {one['rows']} | {one['connections']} |"
-        f" {one['requests_per_second']:,.0f} | {one['p50_ms']:.2f} | {one['p99_ms']:.1f} |"
-        f" {one['errors']:.0f} | {one['cpu_us']:,.0f} | {one['start_s']:.1f} |"
-        f" {one['memory_mib']:.0f} |"
-        for one in results
-    ]
-    return "\n".join(lines)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, default=Path("/tmp/penstock-serving"))
-    parser.add_argument("--seconds", type=int, default=6)
+    parser.add_argument("--seconds", type=int, default=5)
     parser.add_argument("--only", help="comma-separated first words of servers' names")
-    parser.add_argument("--connections", default="1,32,64")
+    parser.add_argument("--connections", default="1,8,32,64")
     parser.add_argument("--rows", default="1,32")
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--json", type=Path, help="keeps what other servers had in it before")
     given = parser.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)
     cases = [
@@ -219,9 +221,13 @@ def main() -> None:
     for peer in peers(given.work, make_model(given.work), install(given.work)):
         if wanted is None or peer.name.split()[0] in wanted:
             results += measure(peer, given.work, cases, given.seconds)
-    print(table(results))
+    print(publish.table(results))
     if given.json is not None:
-        given.json.write_text(json.dumps({"results": results}, indent=2))
+        measured = {one["server"] for one in results}
+        kept = json.loads(given.json.read_text())["results"] if given.json.exists() else []
+        results = [one for one in kept if one["server"] not in measured] + results
+        found = {"machine": publish.machine(), "results": results}
+        given.json.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":
