@@ -144,15 +144,18 @@ class Project:
         except StateError as error:
             told = Verdict("can be served", Outcome.ERROR, error.message, kind="packaging")
             unfit = (replace(told, hint=error.hint),)
+        forms: dict[Path, Path | None] = {}
         if not unfit and self.settings.model.serve_as == "onnx":
             place, digest = Path(candidate.path), candidate.digest
-            unfit = (bundles.onnx_form(place, digest, self.root, base, self.settings).verdict,)
+            made = bundles.onnx_form(place, digest, self.root, base, self.settings)
+            forms[place], unfit = made.path, (made.verdict,)
 
         def contender(path: Path, name: str) -> gates.Contender:
             return gates.Contender(path, lambda: packaging.resolve(path).python, name)
 
         def served(path: Path) -> tuple[float, float, float]:
             rows = base / settings.model.test_data
+            path = forms.get(path) or path
             python = packaging.resolve(path).python
             return probe.measure(path, python, rows, settings.model.target)
 
@@ -161,6 +164,9 @@ class Project:
         if champion is not None:
             place = Path(packaging.pack(champion, self.root).path)
             held_against = contender(place, f"version {champion.version}")
+            if forms:
+                made = bundles.onnx_form(place, champion.digest, self.root, base, settings)
+                forms[place] = made.path
         judgement = gates.judge_candidate(
             settings.gates,
             contender(Path(candidate.path), f"candidate {candidate.run_id}"),

@@ -15,6 +15,7 @@ from typing import Any
 
 from penstock.config import Settings
 from penstock.config.settings_serve import CheckSettings
+from penstock.domain.verdict import Outcome, Verdict
 from penstock.domain.version import Bundle, ModelVersion
 from penstock.errors import StateError
 from penstock.inference.manner import Limit, Manner
@@ -53,9 +54,15 @@ def onnx_form(model: Path, digest: str, root: Path, base: Path, settings: Settin
         base: where its test data is.
         settings: of the project.
     """
-    from penstock import packaging
+    from penstock import gates, packaging
     from penstock.gates.process import without_secrets
 
+    scan = settings.gates
+    if scan.scan == "block" and gates.scan(model, allow=scan.scan_allow).stops:
+        # To convert a model is to load it, and that is to run whatever code it holds.
+        words = "not tried, because the model scan found code that it does not let pass"
+        refused = Verdict(packaging.FORM_GATE, Outcome.FAILED, words, kind="packaging")
+        return packaging.Conversion(None, refused)
     return packaging.as_onnx(
         model,
         digest,

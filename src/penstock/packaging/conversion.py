@@ -22,7 +22,7 @@ import penstock
 from penstock.domain.verdict import Evidence, Outcome, Verdict
 from penstock.packaging.environment import resolve
 
-NAME = "the ONNX form predicts the same"
+FORM_GATE = "the ONNX form predicts the same"
 TOOLS = ("onnx", "onnxruntime>=1.20", "skl2onnx>=1.18")
 _AGREED = "agreement.json"
 _HINT = "leave `model.serve_as` out of penstock.yaml to serve the model as it is"
@@ -80,7 +80,7 @@ def as_onnx(
         found = _made(model, fresh, data, target, tolerance, timeout, environment)
         if isinstance(found, str):
             words = f"the model has no ONNX form that can be served: {found}"
-            verdict = Verdict(NAME, Outcome.FAILED, words, kind="packaging", hint=_HINT)
+            verdict = Verdict(FORM_GATE, Outcome.FAILED, words, kind="packaging", hint=_HINT)
             return Conversion(None, verdict)
         if found["differ"] or not found["rows"]:
             return Conversion(None, _verdict(found, tolerance))
@@ -159,7 +159,7 @@ def _verdict(found: dict[str, Any], tolerance: float) -> Verdict:
             " of such rows differ"
         )
     hint = _HINT if outcome is not Outcome.PASSED else None
-    return Verdict(NAME, outcome, words, kind="packaging", evidence=(evidence,), hint=hint)
+    return Verdict(FORM_GATE, outcome, words, kind="packaging", evidence=(evidence,), hint=hint)
 
 
 def _shown(values: list[Any]) -> str:
