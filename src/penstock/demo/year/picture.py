@@ -13,6 +13,8 @@ COLOURS = {NEVER: "#8a8f98", MONTHLY: "#c0562b", PENSTOCK: "#0b6e4f"}
 _WIDTH, _LEFT, _RIGHT = 960, 70, 20
 _PANELS = ((70, 230), (360, 200))
 """Top and height of the two panels."""
+_COLUMNS = (0, 260, 600)
+"""Where the entries of the legend begin."""
 _OUTCOMES = {"promoted": "#0b6e4f", "refused": "#b9770e", "rolled-back": "#b9770e"}
 
 
@@ -50,7 +52,7 @@ def _legend(found: dict[str, Any]) -> list[str]:
     parts = []
     for number, name in enumerate(POLICIES):
         one = found["policies"][name]
-        x = _LEFT + number * 300
+        x = _LEFT + _COLUMNS[number]
         words = f"{WORDS[name]}: {one['log_loss']:.4f}, {one['trainings']} trainings"
         parts.append(f'<rect x="{x}" y="38" width="14" height="4" fill="{COLOURS[name]}"/>')
         parts.append(_text(x + 20, 45, words))
@@ -82,7 +84,7 @@ def _panel(
             f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}" '
             'stroke="#e3e5e8"/>'
         )
-        parts.append(_text(_LEFT - 8, y + 4, f"{value:.4g}", anchor="end", colour="#666"))
+        parts.append(_text(_LEFT - 8, y + 4, f"{value:.3g}", anchor="end", colour="#666"))
     for one in found["champions"][1:]:
         x = across(one["date"])
         parts.append(

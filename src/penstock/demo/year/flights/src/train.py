@@ -2,10 +2,14 @@
 
 import json
 import logging
+import os
 import shutil
 import uuid
 from importlib.metadata import version
 from pathlib import Path
+
+# Trials run side by side; threads of one that wait for those of the other cost more than they give.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import mlflow.sklearn
 import numpy as np
