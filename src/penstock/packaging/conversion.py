@@ -24,6 +24,8 @@ from penstock.packaging.environment import resolve
 
 FORM_GATE = "the ONNX form predicts the same"
 TOOLS = ("onnx", "onnxruntime>=1.20", "skl2onnx>=1.18")
+LONGEST = 240
+"""Characters of a converter's complaint that are told; some of them repeat all trees."""
 _AGREED = "agreement.json"
 _HINT = "leave `model.serve_as` out of penstock.yaml to serve the model as it is"
 
@@ -125,7 +127,8 @@ def _made(
             return f"the conversion took longer than {timeout:.0f} s"
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines()
-        return lines[-1][:600] if lines else f"its process ended with {done.returncode}"
+        why = lines[-1] if lines else f"its process ended with {done.returncode}"
+        return why if len(why) <= LONGEST else f"{why[:LONGEST]} ..."
     found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     return {**found, "tolerance": tolerance}
 
