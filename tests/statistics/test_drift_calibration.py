@@ -2,7 +2,7 @@
 
 60 features (50 numbers of several shapes, 10 categoricals of up to 300 values) against a reference
 of 100,000 rows. A window is a false alarm when any feature, or all together, alarm without drift.
-Of the windows of the issue fewer are drawn here, from the same law; `benchmarks/monitoring` draws
+Fewer windows are drawn here than were promised for, from the same law; `benchmarks/monitoring` draws
 all 200.
 """
 
