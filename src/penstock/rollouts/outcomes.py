@@ -8,6 +8,7 @@ two are compared with each other, which tells more than two crowds do.
 
 from __future__ import annotations
 
+import importlib
 import math
 import time
 from collections.abc import Mapping
@@ -246,13 +247,8 @@ def _unknown_before(table: Any, earlier: Any | None, *more: str) -> Any:
 
 def _load() -> None:
     """Import what reads the log, which takes long once and says nothing of what a look costs."""
-    import pandas as pd
-    import pyarrow.compute
-    import pyarrow.parquet
-
-    assert pd
-    assert pyarrow.compute
-    assert pyarrow.parquet
+    for name in ("pandas", "pyarrow.compute", "pyarrow.parquet"):
+        importlib.import_module(name)
 
 
 def _newest(table: Any, column: str) -> float:
