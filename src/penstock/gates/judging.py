@@ -146,7 +146,7 @@ def judge(
     if not candidate.ok:
         words = f"the candidate could not be evaluated: {candidate.error}"
         return (Verdict("candidate answers", Outcome.ERROR, words, kind="evaluation"),)
-    tests = TestSet.read(data, target, _columns(spec, conditions))
+    tests = _read(data, target, spec, conditions)
     if tests.n == 0:
         words = "the test data has no rows: there is nothing to judge by"
         return (Verdict("candidate answers", Outcome.ERROR, words, kind="evaluation"),)
@@ -182,6 +182,30 @@ def _all(
     return _verdicts(cases, spec, budget.level(spec))
 
 
+def _read(
+    data: Path | pd.DataFrame, target: str, spec: GateSpec, conditions: Sequence[Condition]
+) -> TestSet:
+    """Read the test set; a column that is not there is told where a condition names it."""
+    try:
+        return TestSet.read(data, target, _columns(spec, conditions))
+    except ConfigError as error:
+        for one in spec.conditions:
+            for word in _columns(replace(spec, slices=()), [parse(one.text, span=one.span)]):
+                if error.message.endswith(f"no column {word!r}"):
+                    raise _placed(error, one, word) from error
+        raise
+
+
+def _placed(error: ConfigError, entry: ConditionSpec, word: str) -> ConfigError:
+    """Return an error of a condition with the place of a word in it."""
+    span, at = entry.span, entry.text.rfind(word)
+    if span is None or error.span is not None or at < 0:
+        return error
+    start = span.column + at
+    place = replace(span, column=start, end_column=start + len(word))
+    return ConfigError(error.message, code=error.code, hint=error.hint, span=place)
+
+
 def _columns(spec: GateSpec, conditions: Sequence[Condition]) -> list[str]:
     names = [one.partition("=")[0] for one in spec.slices]
     for condition in conditions:
@@ -213,7 +237,12 @@ def _cases(
             found = slices_of(bench.tests, Slice(((column, value or None),)), spec)
             places += [(words, rows, True) for words, rows in found]
     else:
-        found = slices_of(bench.tests, clause.slice, spec)
+        try:
+            found = slices_of(bench.tests, clause.slice, spec)
+        except ConfigError as error:
+            wrong = [value for _, value in clause.slice.parts if value is not None]
+            named = [one for one in wrong if error.message.endswith(f"={one}")]
+            raise _placed(error, entry, (named or [clause.slice.parts[0][0]])[0]) from error
         places += [(words, rows, False) for words, rows in found]
     quick = len(places) > 24
     cases = []

@@ -33,6 +33,7 @@ from penstock.gates.names import ALIASES, METRICS, OPTIONS, SKLEARN, known
 from penstock.gates.tokens import Token, Tokens, suggest
 
 _MODEL_NAMES = {"new": CANDIDATE, "old": CHAMPION, **{name: name for name in MODELS}}
+_UNITS = {"s": "seconds", "bytes": "bytes"}
 _EASEML = {"n": (CANDIDATE, "accuracy"), "o": (CHAMPION, "accuracy"), "d": ("", "changed")}
 
 
@@ -105,6 +106,7 @@ class _Parser:
         self._check_units(terms, [*left.units, *right.units, *tolerance[1]])
         text = " ".join(read.text[first.column - 1 : end - 1].split())
         threshold = right.constant - left.constant
+        self._check_reach(terms, threshold, [*left.units, *right.units])
         return Clause(terms, sign.text[0], threshold, tolerance[0], where, text, first.column)
 
     def _tolerance(self) -> tuple[float | None, list[tuple[str, Token]]]:
@@ -339,6 +341,20 @@ class _Parser:
                 return Slice(tuple(parts))
             read.take()
 
+    def _check_reach(
+        self, terms: tuple[Term, ...], threshold: float, units: list[tuple[str, Token]]
+    ) -> None:
+        """Refuse a threshold that no value can reach: mostly percents without their sign."""
+        known = [METRICS.get(one.metric) for one in terms]
+        if not all(one is not None and one.bounded and not one.unit for one in known):
+            return
+        most = max(1.0, *(abs(sum(w for w in side)) for side in _sides(terms)))
+        if abs(threshold) > most and units:
+            token = units[-1][1]
+            message = f"{token.text!r} is out of reach: {terms[0].words} lies between 0 and 1"
+            hint = "write 80% or 0.8 for four fifths"
+            raise self._read.error("gates.bad-number", message, token, hint)
+
     def _check_units(self, terms: tuple[Term, ...], units: list[tuple[str, Token]]) -> None:
         read = self._read
         dimensions = {METRICS[t.metric].unit if t.metric in METRICS else "" for t in terms}
@@ -347,6 +363,9 @@ class _Parser:
             raise read.error("gates.wrong-unit", message, terms[-1].column)
         wanted = dimensions.pop()
         for unit, token in units:
+            if not unit and wanted and float(token.text) != 0:
+                message = f"{token.text!r} needs a unit: {terms[0].words} is in {_UNITS[wanted]}"
+                raise read.error("gates.wrong-unit", message, token, "write 20ms, 1.5s or 50MB")
             if unit in {"s", "bytes"} and unit != wanted and METRICS.get(terms[0].metric):
                 message = f"{token.text!r} does not fit {terms[0].words}"
                 hint = f"write a number in {wanted}" if wanted else "write a number without a unit"
@@ -366,6 +385,12 @@ def _collect(terms: list[Term]) -> tuple[Term, ...]:
             term = replace(found[key], weight=found[key].weight + term.weight)
         found[key] = term
     return tuple(term for term in found.values() if term.weight != 0)
+
+
+def _sides(terms: tuple[Term, ...]) -> tuple[list[float], list[float]]:
+    """Return the weights above zero, and those below."""
+    weights = [one.weight for one in terms]
+    return [w for w in weights if w > 0], [w for w in weights if w < 0]
 
 
 def _positive(value: Argument) -> bool:

@@ -9,7 +9,7 @@ from penstock.errors import ConfigError, Problem
 from penstock.journal import Journal
 
 _KIND = "conditions"
-_LANGUAGE = 1
+_LANGUAGE = 2
 """Raised when the language comes to refuse what it took before."""
 
 

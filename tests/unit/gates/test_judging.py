@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from penstock.domain.verdict import Outcome, Verdict
-from penstock.errors import ConfigError, StateError
+from penstock.errors import ConfigError, Span, StateError
 from penstock.gates import ConditionSpec, GateSpec, judge
 from penstock.gates.custom import Workshop
 from penstock.gates.decision import Answer, decide, passes
@@ -403,3 +403,57 @@ def test_an_empty_test_set_decides_nothing():
         spec = GateSpec(tuple(ConditionSpec(one) for one in conditions), mode=mode)
         verdicts = judge(spec, candidate=model, champion=model, data=frame, target="late")
         assert all(one.stops for one in verdicts), [one.words for one in verdicts]
+
+
+@pytest.mark.parametrize(
+    ("condition", "column", "code"),
+    [
+        ("candidate.accuracy > 0.5 on slice carier=*", 40, "gates.unknown-column"),
+        ("candidate.demographic_parity(orign) < 0.1", 35, "gates.unknown-column"),
+        ("candidate.accuracy > 0.5 on slice carrier=ZZ", 48, "gates.unknown-slice"),
+    ],
+)
+def test_what_the_data_does_not_have_is_told_at_its_column(flights, condition, column, code):
+    entry = ConditionSpec(condition, span=Span("penstock.yaml", 7, 6))
+    with pytest.raises(ConfigError) as caught:
+        ask(flights(200), entry)
+    assert caught.value.code == code
+    assert (caught.value.span.line, caught.value.span.column) == (7, column)
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        (["yes", "no"] * 100, "the target holds yes, no, and the candidate answers with 0, 1"),
+        ([0.0, None] * 100, "100 of 200 rows of the test data have no label"),
+    ],
+)
+def test_labels_that_the_model_cannot_mean_are_told(target, words):
+    labels = np.zeros(200, dtype=int)
+    model = Predictions(True, None, labels, None, np.array([0, 1]), n=200)
+    spec = GateSpec((ConditionSpec("candidate.accuracy > 0.5"),))
+    frame = pd.DataFrame({"y": target})
+    (verdict,) = judge(spec, candidate=model, champion=None, data=frame, target="y")
+    assert (verdict.outcome, verdict.stops) == (Outcome.ERROR, True)
+    assert words in verdict.words
+
+
+def test_a_class_that_no_model_knows_is_never_found():
+    truth = np.array(["a", "b", "c"] * 1000)
+    labels = np.where(truth == "c", "a", truth)
+    model = Predictions(True, None, labels, None, np.array(["a", "b"]), n=3000)
+    spec = GateSpec((ConditionSpec("candidate.balanced_accuracy > 0.9"),))
+    frame = pd.DataFrame({"y": truth})
+    (verdict,) = judge(spec, candidate=model, champion=None, data=frame, target="y")
+    assert verdict.outcome is Outcome.FAILED
+    assert verdict.evidence[0].value == pytest.approx(2 / 3)
+
+
+def test_no_rows_are_no_judgement():
+    empty = pd.DataFrame({"y": np.array([], dtype=int)})
+    none = np.array([], dtype=int)
+    model = Predictions(True, None, none, None, np.array([0, 1]), n=0)
+    spec = GateSpec((ConditionSpec("candidate.accuracy > 0.5"),))
+    (verdict,) = judge(spec, candidate=model, champion=None, data=empty, target="y")
+    assert (verdict.outcome, verdict.stops) == (Outcome.ERROR, True)
+    assert "no rows" in verdict.words
