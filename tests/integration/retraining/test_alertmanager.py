@@ -89,6 +89,22 @@ def send(url, rows):
             assert len(json.load(answer)["predictions"]) == 50
 
 
+def demand(hooks):
+    """Ask for a rollback as Alertmanager does; return what penstock says."""
+    alert = {
+        "status": "firing",
+        "labels": {"alertname": "PenstockErrors", "penstock_action": "rollback"},
+        "annotations": {"summary": "5 % of the answers are errors"},
+        "startsAt": "2026-11-24T20:00:00Z",
+        "fingerprint": "f1",
+    }
+    body = json.dumps({"version": "4", "status": "firing", "alerts": [alert]}).encode()
+    headers = {"Authorization": "Bearer t0ken-of-this-test"}
+    request = urllib.request.Request(f"http://{hooks}/hooks/alertmanager", body, headers)
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return json.load(answer)["message"]
+
+
 def configured(mini, gateway, metrics, hooks, alertmanager):
     """Export the configuration as a user does, and give it the ports and seconds of this test."""
     folder = mini.root / "monitoring"
@@ -141,6 +157,12 @@ def test_a_drift_starts_a_retraining_through_prometheus_and_alertmanager(mini):
               cwd=mini.root)  # fmt: skip
         until(lambda: events(mini, EventType.RETRAINING_STARTED)[1:], "an order")
         until(lambda: events(mini, EventType.RETRAINING_FINISHED)[1:], "its end")
+        # An alert whose label says so takes the champion back, once, however often it is told.
+        told = [demand(hooks) for _ in range(2)]
+        until(lambda: events(mini, EventType.CHAMPION_CHANGED)[2:], "a rollback")
+    assert told == ["received", "received before"]
+    champions = [one.data["version"] for one in events(mini, EventType.CHAMPION_CHANGED)]
+    assert champions == ["1", "2", "1"]
     (drift,) = events(mini, EventType.DRIFT_DETECTED)
     assert drift.data["features"] == ["age", "prediction"]
     _, asked = events(mini, EventType.RETRAINING_REQUESTED)
@@ -149,7 +171,6 @@ def test_a_drift_starts_a_retraining_through_prometheus_and_alertmanager(mini):
     assert "PenstockDrift" in ordered.data["reason"]
     _, finished = events(mini, EventType.RETRAINING_FINISHED)
     assert finished.data["outcome"] == "promoted"
-    assert mini.ask("status")["champion"]["version"] == 2
     with Journal(mini.root / ".penstock/journal.db") as journal:
         for version in ("1", "2"):  # made when it was registered, answers included
             kept = journal.get("reference", f"mini/{version}").value["reference"]
