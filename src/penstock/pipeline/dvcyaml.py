@@ -12,7 +12,7 @@ from penstock.errors import ConfigError, Problem, Span
 from penstock.pipeline import parameters, resources
 from penstock.pipeline.addresses import is_url
 from penstock.pipeline.schema import Checker
-from penstock.pipeline.template import Context, TemplateError, as_text, resolve
+from penstock.pipeline.template import Context, TemplateError, as_text, has_expression, resolve
 
 Path = tuple[str | int, ...]
 Load = Callable[[str], Any]
@@ -82,6 +82,10 @@ class DvcYaml:
         self, context: Context, entries: list[Any], wdir: str, at: Path, *, default: bool
     ) -> None:
         first = [parameters.DEFAULT] if default else []
+        for index, entry in enumerate(entries):
+            if _has_expression(entry):
+                message = "vars are where values come from; ${...} cannot stand in them"
+                self._checker.problem((*at, "vars", index), "template", message)
         for index, entry in enumerate([*first, *entries]):
             place: Path = (*at, "vars", index - len(first)) if index >= len(first) else ()
             if isinstance(entry, dict):
@@ -142,7 +146,9 @@ class DvcYaml:
             yield from self._stage(name, definition, self._context, at, group=None)
 
     def _foreach(self, name: str, definition: dict[str, Any], at: Path) -> Iterator[Stage]:
-        data = self._fill(definition["foreach"], self._context, (*at, "foreach"), None)
+        before = len(self._checker.problems)
+        raw = definition["foreach"]
+        data = self._fill(raw, self._context, (*at, "foreach"), None)
         if isinstance(data, dict):
             pairs = [
                 (as_text(key), {"item": item, "key": as_text(key)}) for key, item in data.items()
@@ -150,11 +156,11 @@ class DvcYaml:
         elif isinstance(data, list):
             nested = any(isinstance(item, dict | list) for item in data)
             pairs = [
-                (as_text(index if nested else item), {"item": item})
+                (as_text(index) if nested else _name_of(item, raw, index), {"item": item})
                 for index, item in enumerate(data)
             ]
         else:
-            if data is not None:
+            if len(self._checker.problems) == before:
                 self._checker.problem(
                     (*at, "foreach"), "type", "foreach needs a list or a mapping to go over"
                 )
@@ -167,6 +173,9 @@ class DvcYaml:
         data = self._fill(definition["matrix"], self._context, (*at, "matrix"), None)
         if not isinstance(data, dict):
             return
+        if not data:
+            self._checker.problem((*at, "matrix"), "type", "matrix has no values to go over")
+            return
         for dimension, values in data.items():
             if not isinstance(values, list | dict):
                 message = f"matrix {dimension} needs a list of values"
@@ -175,7 +184,9 @@ class DvcYaml:
         pairs: dict[str, dict[str, Any]] = {}
         for combination in product(*(enumerate(values) for values in data.values())):
             words = [
-                f"{dimension}{index}" if isinstance(value, dict | list) else as_text(value)
+                f"{dimension}{index}"
+                if isinstance(value, dict | list)
+                else _name_of(value, definition["matrix"][dimension], index)
                 for dimension, (index, value) in zip(data, combination, strict=True)
             ]
             item = {
@@ -204,9 +215,8 @@ class DvcYaml:
         before = len(self._checker.problems)
         wdir = self._folder
         if raw.get("wdir"):
-            wdir = join(
-                self._folder, as_text(self._fill(raw["wdir"], context, (*at, "wdir"), "wdir"))
-            )
+            filled_wdir = self._fill(raw["wdir"], context, (*at, "wdir"), "wdir")
+            wdir = join(self._folder, "" if filled_wdir is None else as_text(filled_wdir))
         if raw.get("vars"):
             context = context.copy()
             self._vars(context, raw["vars"], wdir, at, default=False)
@@ -215,6 +225,8 @@ class DvcYaml:
             for key, value in raw.items()
             if key not in ("vars", "wdir")
         }
+        if len(self._checker.problems) == before and filled.get("cmd") in (None, ""):
+            self._checker.problem((*at, "cmd"), "missing-key", f"the cmd of {name} is empty")
         if len(self._checker.problems) > before:
             return
         yield self._build(name, filled, wdir, at, group)
@@ -281,11 +293,8 @@ class DvcYaml:
 
     def _outs(self, raw: dict[str, Any], wdir: str, at: Path) -> Iterator[Output]:
         for section, kind in (("outs", "out"), ("metrics", "metric"), ("plots", "plot")):
-            for index, item in enumerate(raw.get(section) or ()):
-                path, flags = next(iter(item.items())) if isinstance(item, dict) else (item, {})
+            for path, (index, flags) in _merged(raw.get(section) or ()).items():
                 where = (*at, section, index)
-                flags = flags if isinstance(flags, dict) else {}
-                path = as_text(path)
                 if _is_dvc_file(path):
                     message = f"{path} is a file of DVC, which cannot be an output"
                     self._checker.problem(where, "dvc-file", message)
@@ -326,6 +335,35 @@ class DvcYaml:
             self._checker.problem(at, "external", message, hint)
             return False
         return True
+
+
+def _merged(items: Any) -> dict[str, tuple[int, dict[str, Any]]]:
+    """Return where each path is named first, and its flags: of all entries for it, as in DVC."""
+    found: dict[str, tuple[int, dict[str, Any]]] = {}
+    for index, item in enumerate(items):
+        for path, flags in item.items() if isinstance(item, dict) else [(item, {})]:
+            first, known = found.get(as_text(path), (index, {}))
+            given = flags if isinstance(flags, dict) else {}
+            found[as_text(path)] = (first, {**known, **given})
+    return found
+
+
+def _name_of(value: Any, raw: Any, index: int) -> str:
+    """Return the name that an element gives to a stage.
+
+    DVC writes `true` for one that stands in the list itself, but `True` for one that an
+    expression brought there.
+    """
+    written = raw[index] if isinstance(raw, list) else raw
+    return str(value) if isinstance(written, str) else as_text(value)
+
+
+def _has_expression(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(_has_expression(one) for pair in value.items() for one in pair)
+    if isinstance(value, list):
+        return any(_has_expression(one) for one in value)
+    return isinstance(value, str) and has_expression(value)
 
 
 def _is_dvc_file(path: str) -> bool:

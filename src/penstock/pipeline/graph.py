@@ -71,8 +71,9 @@ def connect(stages: Mapping[str, Stage]) -> tuple[dict[str, tuple[str, ...]], li
                 owner, out = outputs.owner[path]
                 if owner.address != address:
                     sources[owner.address] = None
-                elif item.full == out.full:
-                    message = f"stage {stage.name or address} both reads and writes {item.path}"
+                else:
+                    what = item.path if item.full == out.full else f"{item.path} and {out.path}"
+                    message = f"stage {stage.name or address} both reads and writes {what}"
                     hint = "remove it from deps, or give the output another name"
                     problems.append(Problem("graph.self", message, Span(*item.place), hint))
         upstream[address] = tuple(sources)

@@ -14,6 +14,7 @@ _TOP = ("stages", "vars", "params", "metrics", "plots", "artifacts", "datasets")
 _ANNOTATION = ("desc", "type", "labels", "meta")
 _OUT_FLAGS = ("cache", "persist", "checkpoint", "remote", "push", *_ANNOTATION)
 _PLOT_PROPS = ("template", "x", "y", "x_label", "y_label", "title", "header")
+_TOP_PLOT = ("x", "y", "x_label", "y_label", "title", "template")
 _STAGE = (
     "cmd", "wdir", "deps", "params", "outs", "metrics", "plots", "vars", "frozen", "meta", "desc",
     "always_changed", "matrix",
@@ -124,6 +125,10 @@ class Checker:
     def _top_plot(self, item: Any, at: Path) -> None:
         if not isinstance(item, str | dict):
             self.problem(at, "type", f"a plot is a path or a mapping, not {_words(item)}")
+            return
+        for name, properties in item.items() if isinstance(item, dict) else ():
+            if isinstance(properties, dict):
+                self._keys(properties, (*at, name), _TOP_PLOT, "a plot")
 
     def _artifact(self, item: Any, at: Path) -> None:
         if not self._kind(item, at, "mapping", "an artifact"):
@@ -139,6 +144,9 @@ class Checker:
         if not isinstance(name, str):
             self.problem(at, "type", f"the name of a stage is text, not {_words(name)}", key=True)
             return
+        if "@" in name:
+            message = f"the name of stage {name} has an @, which stands before what foreach makes"
+            self.problem(at, "stage-name", message, key=True)
         if not self._kind(item, at, "mapping", f"stage {name}"):
             return
         if "foreach" not in item and "do" not in item:
@@ -153,8 +161,7 @@ class Checker:
             self._stage(item["do"], (*at, "do"), name)
 
     def _stage(self, item: dict[Any, Any], at: Path, name: str) -> None:
-        known = _STAGE if at[-1] != "do" else tuple(key for key in _STAGE if key != "matrix")
-        self._keys(item, at, known, f"stage {name}")
+        self._keys(item, at, _STAGE, f"stage {name}")
         if not item.get("cmd"):
             self.problem(at, "missing-key", f"stage {name} has no cmd", key=True)
         for key, kind in _STAGE_KINDS.items():
@@ -193,7 +200,7 @@ class Checker:
         for index, item in enumerate(_list(items)):
             if isinstance(item, str):
                 continue
-            if not isinstance(item, dict) or len(item) != 1:
+            if not isinstance(item, dict) or not item:
                 words = "a path, or one path with its flags"
                 self.problem((*at, index), "type", f"an entry of {section} is {words}")
                 continue

@@ -75,7 +75,10 @@ def _step(value: Any, name: str, expression: str) -> Any:
 
 
 def _copy(value: Any) -> Any:
-    return {key: _copy(item) for key, item in value.items()} if isinstance(value, dict) else value
+    """Copy nested mappings, without names that are no text: DVC does not know these."""
+    if not isinstance(value, dict):
+        return value
+    return {key: _copy(item) for key, item in value.items() if isinstance(key, str)}
 
 
 def _merge(into: dict[str, Any], update: Mapping[Any, Any], source: str, prefix: str) -> None:

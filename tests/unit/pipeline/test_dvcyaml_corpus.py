@@ -21,6 +21,9 @@ train:
   layers: [64, 32]
   opts: {deep: true, quiet: false, name: "a b", none: null, sizes: [1, two, 3.5]}
 models: [cnn, "x y"]
+mixed: [1, 2.5, true, false, two, null]
+numbered: {1: one, 2: two, word: three}
+pairs: [[1, 2], [3, 4]]
 features: {tokens: 1500, types: {a: 1, b: 2}}
 0: zero
 on: off
@@ -103,6 +106,55 @@ CORPUS = {
             foreach: ${features.types}
             do:
               cmd: echo ${key}=${item}
+        """,
+    "names-of-truth-values": """
+        stages:
+          literal:
+            foreach: [true, false]
+            do:
+              cmd: echo ${item}
+          filled:
+            foreach: ${mixed}
+            do:
+              cmd: echo ${item}
+          single:
+            foreach: ["${mixed[2]}", "${mixed[3]}", true]
+            do:
+              cmd: echo ${item}
+          grid:
+            matrix: {a: "${mixed}", b: [false, "${mixed[2]}"]}
+            cmd: echo ${item.a} ${item.b} > ${key}
+        """,
+    "names-that-are-no-text": """
+        stages:
+          each:
+            foreach: ${numbered}
+            do:
+              cmd: echo ${item}
+          flags:
+            cmd: run ${numbered}
+        """,
+    "lists-of-lists": """
+        stages:
+          each:
+            foreach: ${pairs}
+            do:
+              cmd: echo ${item[0]} ${item[1]}
+          grid:
+            matrix: {p: "${pairs}"}
+            cmd: echo ${item.p[0]} > ${key}
+        """,
+    "outs-named-again": """
+        stages:
+          a:
+            cmd: x
+            outs: [o, {o: {cache: false}}, {p: {persist: true}, q: {cache: false}}]
+        """,
+    "no-wdir": """
+        stages:
+          a:
+            wdir: ${train.opts.none}
+            cmd: x
         """,
     "matrix": """
         stages:
@@ -192,6 +244,7 @@ def ours(text: str, folder) -> dict[str, Any]:
 def theirs(text: str, folder, monkeypatch) -> dict[str, Any]:
     from dvc.dependency import _merge_params
     from dvc.fs import LocalFileSystem
+    from dvc.output import _merge_data
     from dvc.parsing import DataResolver
     from dvc.utils.serialize import parse_yaml
 
@@ -205,11 +258,9 @@ def theirs(text: str, folder, monkeypatch) -> dict[str, Any]:
             "wdir": one.get("wdir"),
             "deps": one.get("deps", []),
             "outs": [
-                (item, True) if isinstance(item, str) else next(
-                    (path, flags.get("cache", True)) for path, flags in item.items()
-                )
+                (path, flags.get("cache", True))
                 for section in ("outs", "metrics", "plots")
-                for item in one.get(section, [])
+                for path, flags in _merge_data(one.get(section, [])).items()
             ],
             "params": dict(_merge_params(one.get("params", []))),
             "desc": one.get("desc"),

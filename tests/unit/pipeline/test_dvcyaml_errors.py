@@ -146,6 +146,33 @@ stages:
             ),
         ),
         (
+            "vars: [{a: ''}]\nstages:\n  a: {cmd: '${a}'}\n",
+            "dvc.yaml:3:12: the cmd of a is empty",
+        ),
+        (
+            "vars: [{a: 1, b: 'x ${a}'}]\nstages:\n  a: {cmd: x}\n",
+            ("dvc.yaml:1:8: vars are where values come from; ${...} cannot stand in them"),
+        ),
+        (
+            "vars: [{a: }]\nstages:\n  a: {foreach: '${a}', do: {cmd: x}}\n",
+            "dvc.yaml:3:16: foreach needs a list or a mapping to go over",
+        ),
+        (
+            "stages:\n  a: {matrix: {}, cmd: x}\n",
+            "dvc.yaml:2:15: matrix has no values to go over",
+        ),
+        (
+            "stages:\n  a: {cmd: x, deps: [out/in], outs: [out]}\n",
+            (
+                "dvc.yaml:2:22: stage a both reads and writes out/in and out"
+                " (remove it from deps, or give the output another name)"
+            ),
+        ),
+        (
+            "plots: [{p: {z: 1}}]\nstages:\n  a: {cmd: x}\n",
+            "dvc.yaml:1:14: a plot has no key 'z'",
+        ),
+        (
             "stages:\n  a: {cmd: x, deps: [sub/dvc.yaml]}\n",
             "dvc.yaml:2:22: sub/dvc.yaml is a file of DVC, which cannot be a dependency",
         ),
@@ -156,8 +183,8 @@ stages:
         (
             "stages:\n  a:\n    matrix: {x: ['1', 1]}\n    cmd: echo ${key}\n  a@1: {cmd: x}\n",
             (
-                "dvc.yaml:5:3: two stages are called a@1"
-                " (the names that foreach and matrix make must differ)"
+                "dvc.yaml:5:3: the name of stage a@1 has an @, which stands before what foreach"
+                " makes"
             ),
         ),
     ],
