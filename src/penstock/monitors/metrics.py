@@ -20,6 +20,8 @@ from penstock.monitors.state import KIND, WatchState
 MOST_FEATURES = 100
 """Features that get a series each; of more, those with the greatest exceedance."""
 PORT = 9464
+OPEN = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+PLAIN = "text/plain; version=0.0.4; charset=utf-8"
 Sample = tuple[dict[str, str], float]
 
 
@@ -136,9 +138,11 @@ class MetricsServer:
                 if self.path.partition("?")[0] != "/metrics":
                     self.send_error(404)
                     return
-                body = read(journal, model).encode()
+                # All families are gauges, which both formats write alike but for the end.
+                wanted = "application/openmetrics-text" in self.headers.get("Accept", "")
+                body = (read(journal, model) + ("# EOF\n" if wanted else "")).encode()
                 self.send_response(200)
-                self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+                self.send_header("Content-Type", OPEN if wanted else PLAIN)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)

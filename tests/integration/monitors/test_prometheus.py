@@ -105,6 +105,22 @@ def test_promtool_accepts_configuration_rules_and_metrics(tmp_path):
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
+def test_monitors_answer_in_openmetrics_when_asked(tmp_path):
+    with Journal(tmp_path / "journal.db") as journal, journal.transaction() as tx:
+        tx.put("monitor", "mini", drifted().to_dict())
+    server = MetricsServer(tmp_path / "journal.db", "mini", port=0).start()
+    try:
+        for accept in ("application/openmetrics-text", "text/plain"):
+            request = urllib.request.Request(server.url, headers={"Accept": accept})
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                page = answer.read().decode()
+                assert answer.headers["Content-Type"].startswith(accept)
+            assert page.endswith("# EOF\n") is (accept != "text/plain")
+            assert 'penstock_quality_declined{model="mini",version="3"} 1' in page
+    finally:
+        server.stop()
+
+
 def test_the_rules_pass_their_unit_tests(tmp_path):
     promtool = tool("promtool")
     write("prometheus", tmp_path)

@@ -37,10 +37,8 @@ def _stream(root: Path, name: str, file: str) -> dict[str, Any]:
     return {
         "type": "filestream",
         "id": f"penstock-{name}",
-        "paths": [str(root / ".penstock" / file)],
         # A file that was set aside is read to its end under its new name.
-        "prospector.scanner.fingerprint.enabled": True,
-        "file_identity.fingerprint": None,
+        "paths": [str(root / ".penstock" / file), str(root / ".penstock" / f"{file}.1")],
         "parsers": [
             {
                 "ndjson": {
