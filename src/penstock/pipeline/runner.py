@@ -96,28 +96,22 @@ def execute(
     _refuse_nesting(root)
     tell = listener or _silent
     run_id = run_id or new_run_id()
-    with (
-        guard.held(root, lambda text: tell(Progress("waiting", text=text))) as descriptor,
-        contextlib.ExitStack() as stack,
-    ):
-        lock = DvcLock(root, lambda text: tell(Progress("waiting", text=text)))
-        lock.wait_until_idle()
+    with contextlib.ExitStack() as stack:
+        descriptor, lock = _alone(root, tell, stack)
         pipeline = load(root)
         refuse_unmade(pipeline, root, promised or {})
         wanted = chosen.resolve(pipeline, targets)
-        forced = chosen.resolve(pipeline, targets, alone=True) if force else ()
         opened = store or stack.enter_context(contextlib.closing(Store.open(root)))
         locks = stack.enter_context(contextlib.closing(LockFiles(root)))
         locks.load({stage.lock for stage in pipeline.stages.values() if stage.name})
-        marks = {guard.MARK: str(root), "PENSTOCK_RUN": run_id}
-        env = machine.environment(root, marks, path)
+        env = _environment(root, run_id, path)
         runs = _executor(executor, descriptor)
         logs = (base or root) / ".penstock" / "logs"
         engine = Engine(
             pipeline=pipeline,
             wanted=wanted,
             jobs=jobs or machine.cores(),
-            force=frozenset(forced),
+            force=frozenset(chosen.resolve(pipeline, targets, alone=True) if force else ()),
             keep_going=keep_going,
             locks=locks,
             recovered=set(locks.recover()),
@@ -135,6 +129,22 @@ def execute(
         if push and run.outcome is RunOutcome.SUCCEEDED:
             _push(opened, pipeline, wanted, run)
         return run
+
+
+def _alone(root: Path, tell: Listener, stack: contextlib.ExitStack) -> tuple[int, DvcLock]:
+    """Wait until neither penstock nor DVC works in the project; return what keeps it so."""
+
+    def waiting(text: str) -> None:
+        tell(Progress("waiting", text=text))
+
+    descriptor = stack.enter_context(guard.held(root, waiting))
+    lock = DvcLock(root, waiting)
+    lock.wait_until_idle()
+    return descriptor, lock
+
+
+def _environment(root: Path, run_id: str, path: str | None) -> dict[str, str]:
+    return machine.environment(root, {guard.MARK: str(root), "PENSTOCK_RUN": run_id}, path)
 
 
 def _executor(wanted: Executor | str | None, descriptor: int) -> Executor:
