@@ -19,7 +19,7 @@ from penstock.gates.estimates import (
     Proportion,
 )
 from penstock.gates.metrics import LOG_LOSS_CLIP
-from penstock.gates.names import METRICS
+from penstock.gates.names import METRICS, OPTIONS
 from penstock.stats.ranks import AreaSample
 from penstock.stats.resampling import shuffled
 
@@ -80,6 +80,8 @@ def expected(clause: Clause, wanted: Expectation) -> Plan:
         return _area(clause, wanted, gap=gap)
     if name in {"log_loss", "brier_score"}:
         return _mean(name, wanted, gap=gap)
+    if "clip" in OPTIONS.get(name, ()) and name != "bias":
+        return _error(name, clause, wanted, gap=gap)
     shares = _SHARES | _POSITIVE | _NEGATIVE | _CALLED | {"changed"}
     if name not in shares:
         return Plan(None, f"{name} cannot be planned ahead")
@@ -143,6 +145,24 @@ def _mean(name: str, wanted: Expectation, *, gap: bool) -> Plan:
         return Plan(BoundedMean(values, np.full(2, _ROWS / 2), -high, high, 0.0), note)
     values = np.array([0.0, 2 * spread])
     return Plan(BoundedMean(values, np.full(2, _ROWS / 2), 0.0, high, spread), note)
+
+
+def _error(name: str, clause: Clause, wanted: Expectation, *, gap: bool) -> Plan:
+    """Plan an error that is cut off: one row in two has twice the mean, as far as the clip goes."""
+    clip = clause.terms[0].option("clip")
+    if not isinstance(clip, float):
+        return Plan(None, f"no number of rows bounds {name} without clip=")
+    if name == "rmse":
+        return Plan(None, "rmse is planned as mse, with the squares of threshold and clip")
+    if gap:
+        spread = clip / 4 * np.sqrt(wanted.disagree)
+        values, low, value = np.array([-spread, spread]), -clip, 0.0
+        note = f"a standard deviation of {spread:.3g} per row of the difference"
+    else:
+        value = min(max(clause.threshold, 0.0), clip)
+        values, low = np.array([max(0.0, 2 * value - clip), min(2 * value, clip)]), 0.0
+        note = f"errors of {values[0]:g} and {values[1]:g} as often"
+    return Plan(BoundedMean(values, np.full(2, _ROWS / 2), low, clip, value), note)
 
 
 @dataclass(frozen=True, slots=True)

@@ -219,7 +219,7 @@ def _line(condition: Condition, alpha: float, wanted: Expectation) -> SizeLine:
             continue
         ours = max(ours, needed)
         methods.append(estimate.method)
-        if _is_gap(clause):
+        if _is_gap(clause) and plan.bounded:  # models that agree on a class need no label there
             labels = max(labels, math.ceil(needed * wanted.disagree))
     if ours:
         rows = {**rows, OURS: ours}
