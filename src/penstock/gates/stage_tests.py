@@ -12,6 +12,7 @@ import difflib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from penstock.domain.verdict import Evidence, Outcome, Verdict
-from penstock.errors import ConfigError, PenstockError, Problem
+from penstock.errors import ConfigError, PenstockError, Problem, StateError
 from penstock.gates.inputs import asked, input_key, stage_names
 from penstock.gates.subjects import Subjects
 from penstock.gates.targets import StageTest, target_problems
@@ -153,6 +154,12 @@ class StageTests:
         self, test: StageTest, report: Path, environment: Mapping[str, str]
     ) -> tuple[int | None, list[str]]:
         """Run pytest; return its exit status, None when it was stopped, and its last lines."""
+        if shutil.which(self._python) is None:
+            raise StateError(
+                f"there is no interpreter {self._python}",
+                code="gates.no-interpreter",
+                hint="`gates.python` in penstock.yaml names it, from the project's root on",
+            )
         command = [self._python, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
         command += [f"--junitxml={report}", "-o", "junit_family=xunit2", f"--rootdir={self.root}"]
         command += list(test.targets)

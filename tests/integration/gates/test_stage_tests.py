@@ -5,9 +5,10 @@ import sys
 import pytest
 
 from penstock.domain.verdict import Outcome
-from penstock.errors import ConfigError
+from penstock.errors import ConfigError, StateError
 from penstock.gates import StageTest, StageTests
 from penstock.gates.junit import read_junit
+from penstock.gates.subjects import Subjects
 
 
 @pytest.fixture
@@ -149,6 +150,37 @@ def test_an_interpreter_without_pytest_says_so(project, tmp_path):
     (found,) = tests.before("prepare")
     assert found.outcome is Outcome.ERROR
     assert found.words == "pytest is not installed"
+
+
+def test_an_interpreter_that_is_not_there_is_told(project):
+    mapping = [StageTest("prepare", "before", ("tests/test_prepare.py",))]
+    with pytest.raises(StateError, match="there is no interpreter nowhere/python") as caught:
+        StageTests(project, mapping, python="nowhere/python").before("prepare")
+    assert "gates.python" in caught.value.hint
+
+
+def test_the_champion_comes_with_its_own_interpreter_to_tests_that_ask_for_it(project):
+    (project / "tests" / "test_ask.py").write_text(
+        "import os\n\n@__import__('pytest').fixture\ndef champion():\n"
+        "    return os.environ.get('PENSTOCK_CHAMPION_PYTHON', '')\n\n"
+        "def test_asks(champion):\n    assert champion == '/its/own/python'\n"
+    )
+    asked = []
+
+    def python_of(model):
+        asked.append(model)
+        return "/its/own/python"
+
+    for target, times in (("tests/test_prepare.py", 0), ("tests/test_ask.py", 1)):
+        tests = StageTests(
+            project,
+            [StageTest("prepare", "before", (target,))],
+            subjects=Subjects(project, champion=project / "raw.csv"),
+            champion_python=python_of,
+        )
+        (found,) = tests.before("prepare")
+        assert found.outcome is Outcome.PASSED, found.words
+        assert len(asked) == times
 
 
 def test_a_test_of_an_unknown_stage_is_an_error_before_anything_runs(project):
