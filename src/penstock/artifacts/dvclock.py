@@ -160,8 +160,9 @@ class DvcLock:
     def _edit(self, change: Callable[[Table], str | None]) -> str | None:
         """Change the table of paths; returns what `change` does."""
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
             path = self._folder / "rwlock.lock"
+            if not path.exists():
+                self._folder.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         except OSError:
             return None
@@ -173,7 +174,7 @@ class DvcLock:
                 answer = change(table)
                 if answer is None:
                     kept = {mode: paths for mode, paths in table.items() if paths}
-                    (self._folder / "rwlock").write_text(json.dumps(kept), encoding="utf-8")
+                    _rewrite(self._folder / "rwlock", json.dumps(kept).encode())
                 return answer
         except OSError:
             return None
@@ -202,6 +203,16 @@ def released() -> Iterator[None]:
     finally:
         for lock in locks:
             lock._acquire()
+
+
+def _rewrite(path: Path, content: bytes) -> None:
+    """Write a small file in place; emptying it first would make some file systems wait."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        os.pwrite(descriptor, content, 0)
+        os.ftruncate(descriptor, len(content))
+    finally:
+        os.close(descriptor)
 
 
 def _lock(descriptor: int) -> bool:

@@ -63,7 +63,7 @@ def test_files_on_web_servers(make_project, web):
     assert project.dvc("status") == UPTODATE
 
     (web.folder / "a.csv").unlink()
-    run = project.run()
+    run = project.run(targets=["s0"])
     assert run.outcome == "failed"
     assert f"s0 needs {deps[0]}, which does not exist" in (run.error or "")
 
