@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -41,7 +42,9 @@ def _leak(project: Project) -> None:
 
 
 def _stale(project: Project) -> None:
-    edit(project.root / "params.yaml", "end: '2013-12-31'", "end: '2013-01-31'")
+    path = project.root / "params.yaml"
+    # Retrainings have moved the end of the window to their day.
+    path.write_text(re.sub(r"end: '2013-\d\d-\d\d'", "end: '2013-01-31'", path.read_text()))
 
 
 def _swapped(project: Project) -> None:

@@ -49,7 +49,7 @@ def create(root: Path, calendar: Calendar, *, share: float = 1.0, port: int = 80
         edit(settings, "min_rows: 40000", f"min_rows: {round(20_000 * share)}")
         edit(settings, "cooldown: 30d", "cooldown: 15d")
         edit(settings, "champion.brier_score < 0.001", "champion.brier_score < 0.02")
-        edit(settings, "trials: 4", "trials: 2")
+        edit(settings, "trials: 3", "trials: 2")
     project = Project(root, share)
     repository.begin_git(project)
     data.write_weather(root / "data/weather.csv")
