@@ -171,6 +171,7 @@ def _swaps(found: dict) -> list[str]:
 def main() -> None:
     found = json.loads((HERE / "results.json").read_text())
     results = found["results"]
+    taken = [one["other_cores"] for one in results]
     about = "; ".join(found["machine"].values())
     lines = [
         "# Serving, measured",
@@ -180,7 +181,8 @@ def main() -> None:
             " numerical libraries with one thread; penstock has two model processes, one per side"
             " of the split, and everything on: the split in halves, the prediction log, metrics."
             " *others* is what processes that are no part of the measurement took meanwhile, in"
-            " cores."
+            f" cores: {min(taken):.1f} to {max(taken):.1f} in this run, so these figures stand beside"
+            " each other and are not what a server can do at best."
         ),
         "",
         "![Requests per second and latency](results.svg)",
