@@ -38,6 +38,8 @@ _PACE = 1.2
 labels of the day meanwhile."""
 _NUDGE = 1.0
 """Seconds after which the clock is put forward to where the next look at a rollout is due."""
+_LOOK = 0.1
+"""Seconds that a look usually takes at most."""
 _LOOK_EVERY = 6 * 3600.0
 _UNTRACKED = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
 Tell = Callable[["Today"], None]
@@ -155,7 +157,7 @@ class Replay:
             self.clock.set(moment(day, quarter) + 60.0)
             self.sent.add(sender.send(flights.requests(quarter, self.options.together)))
             if standing["rollout"]:
-                standing = self._looked(watching, moment(day, quarter + 1) - 600.0)
+                standing = self._looked(watching)
         known = self._kept.pop(date.fromordinal(day.toordinal() - DELAY), None)
         if known is not None:
             self.sent.add(sender.tell(known.labels(self.options.together)))
@@ -165,13 +167,8 @@ class Replay:
             time.sleep(max(0.0, begun + _PACE - time.monotonic()))
         self.clock.set(moment(day, QUARTERS) - 600.0)
 
-    def _looked(self, watching: Watching, until: float) -> dict[str, Any]:
-        """Wait until whoever drives the rollout has had its look at this quarter.
-
-        Args:
-            watching: to ask how things stand.
-            until: when the quarter ends.
-        """
+    def _looked(self, watching: Watching) -> dict[str, Any]:
+        """Wait until whoever drives the rollout has had its look at this quarter."""
         begun = time.monotonic()
         while True:
             standing = watching.ask("ask")
@@ -182,8 +179,10 @@ class Replay:
             if recent and rollout["phase"] not in {"starting", "promoting", "rolling-back"}:
                 return standing
             if time.monotonic() > begun + _NUDGE:
-                # A look that took long was followed by a sleep into the next quarter.
-                self.clock.set(min(self.clock.now() + 600.0, until))
+                # A look that took long was followed by a sleep into the next quarter. However long
+                # it took, the clock gets there: what comes later on the day is then a little late.
+                self.clock.set(self.clock.now() + 600.0)
+                time.sleep(_LOOK)
             if time.monotonic() > begun + _PATIENCE:
                 raise StageError(
                     f"rollout {rollout['id']} does not go on: {rollout['words']}",
