@@ -2,8 +2,8 @@
 
 60 features (50 numbers of several shapes, 10 categoricals of up to 300 values) against a reference
 of 100,000 rows. A window is a false alarm when any feature, or all together, alarm without drift.
-Fewer windows are drawn here than were promised for, from the same law; `benchmarks/monitoring` draws
-all 200.
+Fewer windows are drawn here than were promised for, from the same law; `benchmarks/monitoring`
+draws all 200.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""Plain model files (pickle, joblib, ONNX, XGBoost's and LightGBM's own) wrapped as MLflow model directories.
+"""Plain model files (pickle, joblib, ONNX, XGBoost, LightGBM) wrapped as MLflow model directories.
 
 A plain file does not say which columns it wants or which packages it needs, and MLflow cannot
 serve it. The wrapping is done once per content, in a process of its own: to load a model is to

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-
 ROWS = np.array([[1.0, 2.0], [3.0, 4.5]])
 MISSING = "is not served here"
 
