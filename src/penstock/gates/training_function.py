@@ -65,7 +65,12 @@ def _exam(request: dict[str, Any], found: dict[str, Any]) -> None:
     found["saved"] = str(saved)
     found["predictions"] = _plain(first)
 
-    found["same_seed"] = _distance(first, _answers(train(frame, seed), inputs))
+    chances = _chances(model, inputs)
+    again = train(frame, seed)
+    if chances is None:
+        found["same_seed"] = distance(first, _answers(again, inputs))
+    else:
+        found["same_seed"] = distance(chances, _chances(again, inputs))
 
     small = _small(frame, target)
     by_heart = _answers(train(small, seed), small.drop(columns=[target]))
@@ -112,9 +117,20 @@ def _call(function: Any, rows: Any, target: str, seed: int) -> Any:
 def _answers(model: Any, inputs: Any) -> Any:
     import numpy as np
 
+    return np.asarray(model.predict(_wanted(model, inputs)))
+
+
+def _chances(model: Any, inputs: Any) -> Any:
+    """Return probabilities, None without: labels of the rows learnt hide what a seed changes."""
+    import numpy as np
+
+    ask = getattr(model, "predict_proba", None)
+    return None if ask is None else np.asarray(ask(_wanted(model, inputs)))
+
+
+def _wanted(model: Any, inputs: Any) -> Any:
     names = getattr(model, "feature_names_in_", None)
-    rows = inputs[list(names)] if names is not None else inputs
-    return np.asarray(model.predict(rows))
+    return inputs[list(names)] if names is not None else inputs
 
 
 def losses(truth: Any, answers: Any) -> tuple[float, float]:
@@ -159,15 +175,18 @@ def _small(frame: Any, target: str) -> Any:
     return distinct.head(SMALL)
 
 
-def _distance(one: Any, other: Any) -> float:
-    """Return the share of answers that differ; of numbers, beyond rounding."""
+def distance(one: Any, other: Any) -> float:
+    """Return the share of rows whose answers differ; of numbers, beyond rounding."""
     import numpy as np
 
-    if one.shape != other.shape:
+    if other is None or one.shape != other.shape:
         return 1.0
     if one.dtype.kind == "f":
-        return float(np.mean(~np.isclose(one, other, rtol=1e-9, atol=1e-12)))
-    return float(np.mean(one != other))
+        rounding = 1e-9 if one.dtype.itemsize >= 8 else 1e-5
+        differ = ~np.isclose(one, other, rtol=rounding, atol=rounding / 1000, equal_nan=True)
+    else:
+        differ = one != other
+    return float(np.mean(differ.reshape(len(differ), -1).any(axis=1)))
 
 
 def _plain(answers: Any) -> list[Any]:

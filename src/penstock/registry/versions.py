@@ -59,6 +59,8 @@ class Registry:
         if self._client is None:
             os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
             os.environ.setdefault("DO_NOT_TRACK", "true")
+            # By default a server that is down is asked again for more than four minutes.
+            os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
             _quiet()
             from mlflow.exceptions import MlflowException
             from mlflow.tracking import MlflowClient

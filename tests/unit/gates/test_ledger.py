@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -123,6 +127,32 @@ def test_a_judgement_that_was_killed_counts_as_a_pass(ask):
         sketch = Sketch.of(ask.folder / "test.parquet")
         Ledger(journal).begin(ask.folder / "test.parquet", sketch, "killed", "digest")
     assert ask(1, adaptivity="firstChange")[0].stops
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from penstock.gates import Ledger
+from penstock.gates.sketch import Sketch
+from penstock.journal import Journal
+
+file = Path(sys.argv[1])
+with Journal(file.parent / "journal.db") as journal:
+    Ledger(journal).begin(file, Sketch.of(file), "killed", "digest")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_process_that_is_killed_before_it_decides_has_used_the_test_set(ask):
+    file = ask.folder / "test.parquet"
+    done = subprocess.run([sys.executable, "-c", KILLED, str(file)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    with Journal(ask.folder / "journal.db") as journal:
+        (account,) = Ledger(journal).accounts()
+    assert [(one.candidate, one.passed) for one in account.uses] == [("killed", None)]
+    refused = ask(1, adaptivity="firstChange")[0]
+    assert refused.stops
+    assert "retired" in refused.words
 
 
 def test_uses_are_events(ask):
