@@ -84,7 +84,15 @@ def _panel(
             f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}" '
             'stroke="#e3e5e8"/>'
         )
-        parts.append(_text(_LEFT - 8, y + 4, f"{value:.3g}", anchor="end", colour="#666"))
+        parts.append(
+            _text(
+                _LEFT - 8,
+                y + 4,
+                f"{value:,.0f}" if abs(value) >= 10 else f"{value:.3g}",
+                anchor="end",
+                colour="#666",
+            )
+        )
     for one in found["champions"][1:]:
         x = across(one["date"])
         parts.append(
