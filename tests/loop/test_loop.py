@@ -181,3 +181,47 @@ def test_latency_and_memory_are_measured_where_the_model_will_serve(mini):
     assert heavy["outcome"] == "failed"
     assert heavy["evidence"][0]["value"] > 20e6
     assert not (mini.root / ".penstock" / "serve").exists()
+
+
+OWN = """
+from money import price
+
+
+def earned(target, predicted):
+    return price() * (target == predicted)
+"""
+
+
+def test_own_code_is_judged_anew_and_an_unreachable_registry_stops_no_verdict(mini, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    (mini.root / "src" / "earnings.py").write_text(OWN)
+    (mini.root / "src" / "money.py").write_text("def price():\n    return 1\n")
+    (mini.root / "src" / "other.py").write_text("unused = 1\n")
+    mini.edit("penstock.yaml", "gates:", "gates:\n  - candidate.earnings:earned(low=0, high=9) > 8")
+    mini.commit("Ask what a candidate earns")
+    (mini.root / "mlartifacts").write_text("in the way")
+    refused = mini.ask("run", code=1)
+    assert refused["outcome"] == "refused"
+    assert "the verdicts are in the journal" in refused["note"]
+
+    mini.edit("penstock.yaml", "serve:", "registry: {tracking_uri: 'http://127.0.0.1:9'}\nserve:")
+    mini.edit("src/other.py", "1", "2")
+    down = mini.ask("run", code=1)
+    assert (down["outcome"], down["new"]) == ("refused", False)
+    assert down["verdicts"] == refused["verdicts"]
+    assert "127.0.0.1:9" in down["note"]
+    assert "the verdicts are in the journal, the next run tries again" in down["note"]
+
+    (mini.root / "mlartifacts").unlink()
+    mini.edit("penstock.yaml", "registry: {tracking_uri: 'http://127.0.0.1:9'}\n", "")
+    kept = mini.ask("run", code=1)
+    assert (kept["new"], kept["note"]) == (False, "")
+    assert_kept_in_mlflow(mini.root, refused, "refused")
+
+    # What the metric imports is part of the question: the same model is judged again.
+    mini.edit("src/money.py", "1", "2")
+    again = mini.ask("run", code=1)
+    assert again["new"]
+    first, second = (one["verdicts"][-3]["evidence"][0] for one in (refused, again))
+    assert first["name"] == second["name"] == "candidate.earnings:earned(low=0.0, high=9.0)"
+    assert second["value"] == 2 * first["value"]

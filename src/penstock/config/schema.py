@@ -50,7 +50,7 @@ class Model(Section):
     id_columns: Texts = ()
     """Columns that name a row and are no features."""
     sensitive: Texts = ()
-    """Columns of groups, for the fairness gates."""
+    """Columns of groups: a fairness gate on `(sensitive)` is asked of each of them."""
     serve_as: Literal["saved", "onnx"] = "saved"
     """`onnx`: serve a scikit-learn model in its ONNX form, if that predicts the same."""
     onnx_tolerance: Annotated[Number, Field(gt=0)] = ModelSettings.onnx_tolerance

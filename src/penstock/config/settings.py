@@ -33,7 +33,7 @@ class ModelSettings:
         train_data: what the model was trained on, for data gates and as reference of drift.
         time_column: of the test data, for gates on time leakage.
         id_columns: which columns name a row and are no features.
-        sensitive: columns of groups for fairness gates.
+        sensitive: columns of groups: a fairness gate on ``(sensitive)`` is asked of each.
         serve_as: ``saved``, or ``onnx``: a scikit-learn model is served in its ONNX form, and a
             candidate whose form predicts otherwise is refused.
         onnx_tolerance: greatest difference of two predictions, relative to the greater of 1 and

@@ -5,13 +5,14 @@ Nothing of a model is loaded before the scan has passed, and never in this proce
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from penstock.config.settings import GateSettings, ModelSettings
+from penstock.config.settings import ConditionSetting, GateSettings, ModelSettings
 from penstock.domain.verdict import Outcome, Verdict
 from penstock.errors import StateError
 from penstock.gates.conditions import ConditionSpec, GateSpec
@@ -20,6 +21,7 @@ from penstock.gates.evaluation import Serving, evaluate
 from penstock.gates.judging import judge
 from penstock.gates.ledger import Ledger
 from penstock.gates.model_scan import scan
+from penstock.gates.names import METRICS
 from penstock.gates.pictures import curves
 from penstock.gates.predictions import Predictions
 from penstock.gates.project_code import own_python
@@ -27,6 +29,8 @@ from penstock.gates.project_tests import champion_rows, data_verdicts, training_
 from penstock.gates.signature import signature_gate
 
 _MIB = 1 << 20
+_FAIR = "|".join(name for name, one in METRICS.items() if one.kind == "fairness")
+_SENSITIVE = re.compile(rf"(\b(?:{_FAIR})\(\s*(?:\w+\s*,\s*)?)sensitive(\s*\))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +62,12 @@ class Judgement:
 
 
 def gate_spec(settings: GateSettings, model: ModelSettings) -> GateSpec:
-    """Return the conditions of penstock.yaml in the form that the judge takes."""
+    """Return the conditions of penstock.yaml in the form that the judge takes.
+
+    A fairness metric of ``(sensitive)`` is asked of each column of `model.sensitive`.
+    """
     conditions = tuple(
-        ConditionSpec(one.text, one.span, _policy(one.inconclusive), one.name)
-        for one in settings.conditions
+        asked for one in settings.conditions for asked in _asked(one, model.sensitive)
     )
     return GateSpec(
         conditions=conditions,
@@ -76,6 +82,18 @@ def gate_spec(settings: GateSettings, model: ModelSettings) -> GateSpec:
         max_slices=settings.max_slices,
         approximate=settings.approximate,
     )
+
+
+def _asked(one: ConditionSetting, sensitive: Sequence[str]) -> Iterator[ConditionSpec]:
+    policy = _policy(one.inconclusive)
+    if not sensitive or _SENSITIVE.search(one.text) is None:
+        yield ConditionSpec(one.text, one.span, policy, one.name)
+        return
+    for column in sensitive:
+        word = column if column.isidentifier() else f'"{column}"'
+        text = _SENSITIVE.sub(lambda found, word=word: found[1] + word + found[2], one.text)
+        name = f"{one.name} ({column})" if one.name else None
+        yield ConditionSpec(text, one.span, policy, name)
 
 
 def judge_candidate(
