@@ -91,7 +91,8 @@ def _asked(one: ConditionSetting, sensitive: Sequence[str]) -> Iterator[Conditio
         return
     for column in sensitive:
         word = column if column.isidentifier() else f'"{column}"'
-        text = _SENSITIVE.sub(lambda found, word=word: found[1] + word + found[2], one.text)
+        escaped = word.replace("\\", "\\\\")
+        text = _SENSITIVE.sub(rf"\g<1>{escaped}\g<2>", one.text)
         name = f"{one.name} ({column})" if one.name else None
         yield ConditionSpec(text, one.span, policy, name)
 

@@ -11,6 +11,7 @@ from penstock.reports import curves
 from penstock.reports.intervals import drawable, interval
 from penstock.reports.markup import chain, figure, pill, section, table, text
 from penstock.reports.pipeline_graph import SAID, pipeline_graph
+from penstock.reports.slices import by_slice
 from penstock.reports.story import Story
 from penstock.reports.timeline import timeline
 from penstock.reports.words import (
@@ -115,6 +116,7 @@ def quality(story: Story) -> str:
         figure("Confusion of the candidate", curves.confusion(story.curves)),
         figure("Errors of the candidate", curves.residuals(story.curves)),
     ]
+    slices = [figure(caption, drawing) for caption, drawing in by_slice(story.verdicts)]
     plots = "".join(drawn)
     key = ""
     if plots:
@@ -130,6 +132,7 @@ def quality(story: Story) -> str:
         + (", and the champion on the same rows." if story.against else "."),
         f'<div class="plots">{plots}</div>' if plots else "",
         key,
+        f'<div class="plots">{"".join(slices)}</div>' if slices else "",
         comparison(story),
         f"<h3>Metrics that the pipeline wrote</h3>{table(('Metric', 'Value'), rows, numbers='b')}"
         if rows

@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 from penstock.domain.artifact import Artifact
 from penstock.domain.event import Event, EventType
 from penstock.domain.run import StageOutcome, StageRun
-from penstock.domain.verdict import Evidence, Outcome
+from penstock.domain.verdict import Evidence, Outcome, Verdict
 from penstock.reports.curves import calibration, confusion, residuals, roc
 from penstock.reports.intervals import drawable, interval
 from penstock.reports.pipeline_graph import layers, needs, pipeline_graph
+from penstock.reports.slices import by_slice
 from penstock.reports.svg import Scale, ticks
 from penstock.reports.timeline import timeline
 
@@ -160,3 +161,42 @@ def test_a_return_during_the_probation_is_shown():
 
 def test_a_single_look_is_no_timeline():
     assert timeline({"looks": [look(1, 0.0)]}) == timeline({}) == ""
+
+
+def on_slice(where, value, outcome=Outcome.PASSED, comparison=">"):
+    evidence = Evidence(
+        "candidate.accuracy",
+        value,
+        value - 0.1,
+        None if value > 1 else value + 0.1,
+        threshold=0.7,
+        comparison=comparison,
+        n=200,
+        details={"slice": where},
+    )
+    return Verdict(f"accuracy on slice {where}", outcome, "said", evidence=(evidence,))
+
+
+def test_slices_of_a_condition_stand_below_each_other_the_worst_on_top():
+    verdicts = [
+        on_slice(None, 0.8),
+        on_slice("carrier=UA", 0.9),
+        on_slice("carrier=<b>", 0.5, Outcome.FAILED),
+        on_slice("carrier=other", 1.4, Outcome.INCONCLUSIVE),
+        on_slice("origin=JFK", 0.9),
+    ]
+    ((caption, drawn),) = by_slice(verdicts)
+    assert caption == "candidate.accuracy by carrier"
+    assert drawn.index("&lt;b&gt;") < drawn.index("UA") < drawn.index("other")
+    assert [drawn.count(f'class="interval {one}"') for one in ("passed", "failed")] == [1, 1]
+    assert "0.7" in drawn
+    assert by_slice(verdicts[:2]) == []
+
+
+def test_of_very_many_slices_the_worst_are_drawn():
+    verdicts = [on_slice(f"route={k}", 1 - k / 100, comparison="<") for k in range(45)]
+    ((_, drawn),) = by_slice(verdicts)
+    assert drawn.count('class="dot"') == 30
+    assert "and 15 more" in drawn
+    assert ">0: 1, 200 rows<" in drawn
+    assert ">44: " not in drawn
