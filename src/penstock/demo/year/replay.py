@@ -12,7 +12,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -27,6 +27,7 @@ from penstock.demo.year.days import FIRST, LAST, QUARTERS, Calendar, Day, every,
 from penstock.demo.year.repository import BRANCH, arrive, create
 from penstock.demo.year.traffic import Sender, Sent
 from penstock.demo.year.watching import Watching
+from penstock.domain.rollout import RolloutPhase
 from penstock.errors import StageError
 
 DELAY = 5
@@ -144,8 +145,20 @@ class Replay:
                     self._look(number, day, project, watching)
         finally:
             sender.close()
-            self._penstock("serve", "--stop")
+            self._stop()
         self.seconds["all"] = time.monotonic() - began
+
+    def _stop(self) -> None:
+        """Stop serving; a rollout under way is ended first, or who drives it would serve again."""
+        from penstock.assembly import Project as Opened
+
+        with Opened.open(self.root) as project:
+            active = project.controller().active()
+        if active is not None:
+            on_probation = active.phase is RolloutPhase.PROBATION
+            verb = "promote" if on_probation else "abort"
+            self._penstock("rollout", verb, "--reason", "the replay has ended", expect=range(256))
+        self._penstock("serve", "--stop")
 
     def _live(self, day: date, sender: Sender, watching: Watching) -> None:
         """Send the flights of a day, quarter by quarter, and the labels of an earlier one."""
@@ -249,7 +262,7 @@ class Replay:
         self._penstock("deploy", offered.version, "--no-wait", expect=(0, 1))
         return f"{one.name} passed the gates: version {offered.version} is rolled out"
 
-    def _penstock(self, *words: str, expect: tuple[int, ...] = (0,)) -> str:
+    def _penstock(self, *words: str, expect: Container[int] = (0,)) -> str:
         done = subprocess.run(
             [sys.executable, "-m", "penstock", *words],
             cwd=self.root,
