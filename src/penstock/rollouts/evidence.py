@@ -49,6 +49,11 @@ _DIGITS = 6
 _NOTHING = -1e9
 """Log wealth of what has not begun; minus infinity is no JSON."""
 
+_MOST_OF_A_LOOK = math.log(8.0)
+"""The most that one look may say of latency. Slow requests come in bursts: a worker that stands
+still for a moment is slow for all that wait, which is one event and not forty. A bet that takes
+less than it has won stays valid."""
+
 
 @dataclass(slots=True)
 class RuleEvidence:
@@ -152,6 +157,8 @@ class RuleEvidence:
             learn_limits(self, champion)
             return
         harm, fine = gains(self, Seen(challenger, champion, told))
+        if self.rule.kind is RuleKind.TAIL and not self.rule.strict:
+            harm = [min(gain, _MOST_OF_A_LOOK) for gain in harm]
         if any(harm):
             self._begin_anew(harm)
         for index, gain in enumerate(harm):

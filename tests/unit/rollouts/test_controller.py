@@ -71,12 +71,12 @@ def test_failures_on_rare_rows_roll_back_in_seconds(make, rate, seed):
     assert world.registrar.calls == []
 
 
-def test_a_model_twenty_times_slower_is_rolled_back_in_the_shadow(make):
+def test_a_model_twenty_times_slower_gets_no_further_than_the_first_step(make):
     world = make({"2": Behaviour(latency=0.04)})
     state = world.run(world.start(Strategy()))
     assert state.phase is RolloutPhase.ROLLED_BACK
     assert state.reason.startswith("latency: ")
-    assert max(table.weight for table in world.target.history) == 0.0
+    assert max(table.weight for table in world.target.history) <= 5.0
 
 
 def test_what_cannot_start_is_rolled_back_with_the_reason(make):
