@@ -56,6 +56,7 @@ def test_commands_of_the_docs_do_what_is_said(mini, live, tmp_path):
     adopt(mini, reader)
     reader.run("penstock plan", "penstock run", "penstock run --deploy", "penstock run -j 4")
     mini.commit("Lock")
+    write_down_a_schema(mini, reader)
     reader.run(*[one for one in sorted(reader.left) if one.startswith(LOOKING)])
     reader.run("penstock run --push", "penstock run --pull", "penstock replay last")
     mini.edit("params.yaml", "strength: 1.0", "strength: 0.5")
@@ -99,6 +100,17 @@ def adopt(mini, reader):
         (mini.root / "data/holdout.csv").unlink(missing_ok=True)
     (mini.root / "penstock.yaml").write_text(kept)
     mini.git("checkout", "-q", "--", ".gitignore")
+
+
+def write_down_a_schema(mini, reader):
+    """Infer a schema, name it in penstock.yaml, and hold the data against it."""
+    settings, kept = mini.root / "penstock.yaml", (mini.root / "penstock.yaml").read_text()
+    reader.run("penstock gates schema -o data/schema.yaml")
+    asked = "gates:\n  data: {schema: data/schema.yaml}\n  conditions:\n"
+    mini.edit("penstock.yaml", "gates:\n", asked)
+    reader.run("penstock gates schema --check")
+    settings.write_text(kept)
+    (mini.root / "data/schema.yaml").unlink()
 
 
 def wait_for_the_end(mini):

@@ -102,7 +102,7 @@ class Correlation:
 
     >>> seen = Correlation((400.0, 50.0, 100.0, 450.0))
     >>> round(seen.value, 3), round(seen.lower(0.025), 3), round(seen.upper(0.025), 3)
-    (0.704, 0.64, 0.761)
+    (0.704, 0.617, 0.777)
     """
 
     cells: tuple[float, float, float, float]
