@@ -181,8 +181,7 @@ def main() -> None:
             " numerical libraries with one thread; penstock has two model processes, one per side"
             " of the split, and everything on: the split in halves, the prediction log, metrics."
             " *others* is what processes that are no part of the measurement took meanwhile, in"
-            f" cores: {min(taken):.1f} to {max(taken):.1f} in this run, so these figures stand"
-            " beside each other and are not what a server can do at best."
+            f" cores: {min(taken):.1f} to {max(taken):.1f} in this run."
         ),
         "",
         "![Requests per second and latency](results.svg)",
