@@ -23,9 +23,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 COUNTS = (10, 100, 500)
+
+
+def installed(name: str) -> str:
+    """Return a command as users call it."""
+    return str(Path(sys.executable).with_name(name))
+
+
 TOOLS: dict[str, Callable[[int], list[str]]] = {
-    "penstock": lambda jobs: [sys.executable, "-m", "penstock", "run", "-j", str(jobs), "dvc.yaml"],
-    "dvc": lambda _: [sys.executable, "-m", "dvc", "repro", "-q"],
+    "penstock": lambda jobs: [installed("penstock"), "run", "-j", str(jobs), "dvc.yaml"],
+    "dvc": lambda _: [installed("dvc"), "repro", "-q"],
     "make": lambda jobs: ["make", "-s", f"-j{jobs}"],
     "ninja": lambda jobs: ["ninja", "--quiet", f"-j{jobs}"],
 }

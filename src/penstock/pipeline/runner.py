@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -33,8 +32,8 @@ from penstock.pipeline.work import StageHooks, Workshop
 def new_run_id(now: float | None = None) -> str:
     """Return an id that sorts by time, such as ``20261124-215501-k3f9``."""
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now))
-    letters = "abcdefghijkmnpqrstuvwxyz23456789"
-    return f"{stamp}-{''.join(secrets.choice(letters) for _ in range(4))}"
+    letters = "abcdefghijkmnpqrstuvwxyz23456789"  # 32 of them: any byte picks one, evenly
+    return f"{stamp}-{''.join(letters[byte % len(letters)] for byte in os.urandom(4))}"
 
 
 def execute(
