@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,8 @@ def environment(
     same = environment_of(base)[0] == wanted
     if same and lock is None:
         return None, True
-    found = lock if same else kept if kept.exists() else None
+    whole = kept.exists() and hashlib.sha256(kept.read_bytes()).hexdigest() == wanted
+    found = lock if same else kept if whole else None
     if here or found is None:
         return None, held_here(found) if found else False
     return Path(rebuild(found, project / FOLDER, project=base)), True

@@ -55,7 +55,8 @@ def record(root: Path, keeper: Path) -> str:
     digest, text = environment_of(root)
     kept = keeper / FOLDER / f"{digest}.txt"
     if text and not kept.exists():
-        durable.replace(kept, text.encode())
+        # Nobody waits for the disk: the name of the file tells whether it is whole.
+        durable.replace(kept, text.encode(), sync=False)
     return digest
 
 
