@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from pathlib import Path
@@ -44,10 +45,9 @@ class RunCache:
             return
         directory.mkdir(parents=True, exist_ok=True)
         part = temporary(os.fspath(directory))
-        try:
+        with contextlib.ExitStack() as undo:
+            undo.callback(discard, part)
             with open(part, "x", encoding="utf-8", newline="") as file:
                 file.write(text)
             os.replace(part, target)
-        except BaseException:
-            discard(part)
-            raise
+            undo.pop_all()

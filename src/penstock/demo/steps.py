@@ -32,19 +32,22 @@ def walk(root: Path, voice: Voice, options: Options) -> Walk:
             nothing serves.
     """
     one = Walk(root, voice, options)
-    try:
+    with contextlib.ExitStack() as undo:
+        undo.callback(_stop_quietly, one)
         for step in (first_model, new_data, bad_commit, bad_live, roll_back, look_back):
             step(one)
         one.finish()
-    except BaseException:
-        # What went wrong first is what the person must see.
-        with contextlib.suppress(PenstockError):
-            _stop(one)
-        raise
+        undo.pop_all()
     if not options.keep_serving:
         _stop(one)
     voice.end(_farewell(one))
     return one
+
+
+def _stop_quietly(one: Walk) -> None:
+    """Serve no longer after a failure: what went wrong first is what the person must see."""
+    with contextlib.suppress(PenstockError):
+        _stop(one)
 
 
 def first_model(one: Walk) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 SOCKET = "gateway.sock"
@@ -26,21 +28,17 @@ def listen(path: Path) -> socket.socket:
     Its address is given relative to an open directory, because a socket's own path may have no
     more than 107 bytes.
     """
-    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        path.unlink(missing_ok=True)
-        before = os.umask(0o177)
-        try:
-            server.bind(f"/proc/self/fd/{folder}/{path.name}")
-        finally:
-            os.umask(before)
-    except BaseException:
-        server.close()
-        raise
-    finally:
-        os.close(folder)
-    server.listen(128)
+    with contextlib.ExitStack() as undo:
+        server = undo.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+        with _opened(path.parent) as folder:
+            path.unlink(missing_ok=True)
+            before = os.umask(0o177)
+            try:
+                server.bind(f"/proc/self/fd/{folder}/{path.name}")
+            finally:
+                os.umask(before)
+        server.listen(128)
+        undo.pop_all()
     return server
 
 
@@ -50,16 +48,19 @@ def connect(path: Path, timeout: float) -> socket.socket:
     Raises:
         OSError: nobody listens there.
     """
-    client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    client.settimeout(timeout)
-    folder = -1
-    try:
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        client.connect(f"/proc/self/fd/{folder}/{path.name}")
-    except BaseException:
-        client.close()
-        raise
-    finally:
-        if folder >= 0:
-            os.close(folder)
+    with contextlib.ExitStack() as undo:
+        client = undo.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+        client.settimeout(timeout)
+        with _opened(path.parent) as folder:
+            client.connect(f"/proc/self/fd/{folder}/{path.name}")
+        undo.pop_all()
     return client
+
+
+@contextlib.contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)

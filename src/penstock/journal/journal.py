@@ -168,11 +168,9 @@ class Journal:
             yield Transaction(self._connection, self._clock(), _actor())
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
-            self._undo()
             raise _unavailable(self.path, error) from error
-        except BaseException:
-            self._undo()
-            raise
+        finally:
+            self._undo()  # nothing is left to undo after a commit
 
     def _undo(self) -> None:
         if self._connection.in_transaction:
