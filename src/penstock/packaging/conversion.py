@@ -11,7 +11,6 @@ import json
 import math
 import os
 import shutil
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any
 
 import penstock
 from penstock.domain.verdict import Evidence, Outcome, Verdict
+from penstock.packaging.apart import run_apart
 from penstock.packaging.environment import resolve
 
 FORM_GATE = "the ONNX form predicts the same"
@@ -111,25 +111,11 @@ def _made(
     with TemporaryDirectory(prefix="penstock-onnx-") as lent:
         (Path(lent) / "penstock").symlink_to(Path(penstock.__file__).parent)
         words = [python, "-P", "-m", "penstock.serving.runtimes.converting", json.dumps(request)]
-        try:
-            done = subprocess.run(
-                words,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=timeout,
-                cwd=lent,
-                env={**environment, "PYTHONPATH": lent},
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            return f"the conversion took longer than {timeout:.0f} s"
-    if done.returncode != 0:
-        lines = done.stderr.strip().splitlines()
-        why = lines[-1] if lines else f"its process ended with {done.returncode}"
-        return why if len(why) <= LONGEST else f"{why[:LONGEST]} ..."
-    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+        env = {**environment, "PYTHONPATH": lent}
+        ended = run_apart(words, cwd=lent, env=env, timeout=timeout)
+    if ended.why is not None:
+        return ended.why if len(ended.why) <= LONGEST else f"{ended.why[:LONGEST]} ..."
+    found: dict[str, Any] = json.loads(ended.output.strip().splitlines()[-1])
     return {**found, "tolerance": tolerance}
 
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from penstock.errors import StateError
+from penstock.packaging.apart import run_apart
 
 _HINT = (
     "let the stage save an MLflow model directory itself (such as `mlflow.sklearn.save_model(model,"
@@ -61,29 +61,14 @@ def as_mlflow(
     names = {"file": file, "out": fresh, "base": base, "data": data}
     request = {name: str(path.absolute()) for name, path in names.items()} | {"target": target}
     words = [sys.executable, "-P", "-m", "penstock.packaging.wrapping", json.dumps(request)]
-    try:
-        done = subprocess.run(
-            words,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=timeout,
-            cwd=base,
-            env=dict(environment),
-            check=False,
-        )
-        code, lines = done.returncode, done.stderr.strip().splitlines()
-    except subprocess.TimeoutExpired:
-        code, lines = 1, [f"it took longer than {timeout:.0f} s"]
-    if code != 0:
+    ended = run_apart(words, cwd=base, env=environment, timeout=timeout)
+    if ended.why is not None:
         shutil.rmtree(fresh, ignore_errors=True)
-        why = lines[-1] if lines else f"its process ended with {code}"
         raise StateError(
-            f"{file.name} cannot be made a model that is served: {why}",
+            f"{file.name} cannot be made a model that is served: {ended.why}",
             code="packaging.not-a-model",
             hint=_HINT,
-            log_tail=lines[-12:-1],
+            log_tail=list(ended.said[-12:-1]),
         )
     try:
         fresh.replace(place)

@@ -17,7 +17,6 @@ from penstock.errors import UnavailableError
 from penstock.packaging.environment import held, uv_command, uv_run
 
 _OTHERS = {"uv.lock": "uv", "poetry.lock": "poetry", "pdm.lock": "pdm"}
-_PIN = re.compile(r"([A-Za-z0-9._-]+)(?:\[[^\]]*\])?\s*==\s*([^\s;\\]+)\s*(?:;\s*([^\\]+))?")
 _HERE = ".".join(str(one) for one in sys.version_info[:3])
 _PYTHON = re.compile(r"# python (\d+\.\d+\.\d+)\s*$", re.MULTILINE)
 
@@ -98,16 +97,13 @@ def held_here(lock: Path) -> bool | None:
 
 
 def _holds(line: str) -> bool:
-    from packaging.markers import InvalidMarker, Marker
-    from packaging.version import InvalidVersion, Version
+    from packaging.requirements import InvalidRequirement, Requirement
 
-    pin = _PIN.match(line)
-    if pin is None:
-        return False
-    name, version, marker = pin.groups()
     try:
-        if marker and not Marker(marker.strip()).evaluate():
+        pin = Requirement(line.partition(" --hash")[0].rstrip("\\ "))
+        if pin.marker is not None and not pin.marker.evaluate():
             return True
-        return Version(importlib.metadata.version(name)) == Version(version)
-    except (InvalidMarker, InvalidVersion, importlib.metadata.PackageNotFoundError):
+        version = importlib.metadata.version(pin.name)
+    except (InvalidRequirement, importlib.metadata.PackageNotFoundError):
         return False
+    return pin.url is None and pin.specifier.contains(version, prereleases=True)
