@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+DATA_SET = "dataset"
+"""The algorithm of an artifact that is a data set: the version of data kept elsewhere."""
+
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
@@ -18,7 +21,9 @@ class Artifact:
         isexec: whether the owner may execute it, for a file only.
         algorithm: what `md5` really is. ``md5`` almost always; ``etag`` or ``checksum``, as the
             storage says it, for a file outside the project that is named by a URL;
-            ``md5-dos2unix`` for what DVC 2 recorded, with line ends converted.
+            ``md5-dos2unix`` for what DVC 2 recorded, with line ends converted; ``dataset`` for a
+            data set, of whose state it is a digest.
+        dataset: state of a data set (its version, its files), as JSON; "" for anything else.
     """
 
     path: str
@@ -27,6 +32,7 @@ class Artifact:
     nfiles: int | None = None
     isexec: bool = False
     algorithm: str = "md5"
+    dataset: str = ""
 
     @property
     def is_dir(self) -> bool:
@@ -42,6 +48,8 @@ class Artifact:
             item["isexec"] = True
         if self.algorithm != "md5":
             item["algorithm"] = self.algorithm
+        if self.dataset:
+            item["dataset"] = self.dataset
         return item
 
     @classmethod
@@ -54,4 +62,5 @@ class Artifact:
             nfiles=item.get("nfiles"),
             isexec=item.get("isexec", False),
             algorithm=item.get("algorithm", "md5"),
+            dataset=item.get("dataset", ""),
         )

@@ -17,11 +17,14 @@ class Dependency:
         path: as written by the user (posix, relative to the stage's working directory).
         full: the same, relative to the project's root; absolute when it lies outside.
         place: where it is written.
+        dataset: of a data set (``ds://name``), the lock file that holds its version, and as JSON
+            what dvc.yaml says of it; None for anything else.
     """
 
     path: str
     full: str
     place: Place
+    dataset: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

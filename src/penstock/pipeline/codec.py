@@ -77,7 +77,12 @@ def _unstage(row: list[Any]) -> Stage:
         wdir,
         cmd,
         tuple(place),
-        tuple([Dependency(path, full, tuple(place)) for path, full, place in row[6]]),
+        tuple(
+            [
+                Dependency(path, full, tuple(place), tuple(dataset) if dataset else None)
+                for path, full, place, dataset in row[6]
+            ]
+        ),
         tuple(
             [
                 ParamsFile(path, full, tuple(place), tuple(keys))

@@ -123,7 +123,7 @@ def _inputs(facts: Facts) -> Iterator[str]:
     for dep in stage.deps:
         present, known = facts.deps.get(dep.path), recorded.get(dep.path)
         if present is None:
-            yield f"{dep.path} is missing"
+            yield f"{dep.path} is {'not in sync' if dep.dataset else 'missing'}"
         elif known is None:
             yield f"{dep.path} is a new dependency"
         elif known.md5 != present.md5:

@@ -11,6 +11,7 @@ from penstock.domain.pipeline import Dependency, Output, ParamsFile, Place, Stag
 from penstock.errors import ConfigError, Problem, Span
 from penstock.pipeline import parameters, resources
 from penstock.pipeline.addresses import is_url
+from penstock.pipeline.datasets import Found, is_data_set
 from penstock.pipeline.schema import Checker
 from penstock.pipeline.template import Context, TemplateError, as_text, has_expression, resolve
 
@@ -76,6 +77,16 @@ class DvcYaml:
             value = self._fill(item, self._context, ("artifacts", name), None)
             if isinstance(value, dict):
                 found[str(name)] = {**value, "path": join(self._folder, str(value["path"]))}
+        return found
+
+    def datasets(self, file: str) -> Found:
+        """Return what the section `datasets` says, filled in, by name."""
+        data = self._document.value or {}
+        found: Found = {}
+        for index, item in enumerate(data.get("datasets") or ()):
+            value = self._fill(item, self._context, ("datasets", index), None)
+            if isinstance(value, dict):
+                found[as_text(value["name"])] = (file, value, self._place(("datasets", index)))
         return found
 
     def _vars(
@@ -263,6 +274,9 @@ class DvcYaml:
     def _deps(self, items: Any, wdir: str, at: Path) -> Iterator[Dependency]:
         for index, item in enumerate(items):
             path = as_text(item)
+            if is_data_set(path):
+                yield Dependency(path, path, self._place((*at, index)))
+                continue
             if is_url(path):
                 if self._reached(path, "dependency", (*at, index)):
                     yield Dependency(path, path.rstrip("/"), self._place((*at, index)))

@@ -9,7 +9,7 @@ from typing import Any
 
 from penstock.artifacts.legacy import ALGORITHM as OLD
 from penstock.artifacts.listing import listing_bytes, listing_digest
-from penstock.domain.artifact import Artifact
+from penstock.domain.artifact import DATA_SET, Artifact
 from penstock.domain.pipeline import Stage
 from penstock.pipeline.addresses import is_outside, is_url
 from penstock.pipeline.parameters import DEFAULT
@@ -44,6 +44,8 @@ def make(
 
 def item(path: str, artifact: Artifact) -> dict[str, Any]:
     """Return one dependency or output, in DVC's order of keys."""
+    if artifact.algorithm == DATA_SET:
+        return {"path": path, DATA_SET: json.loads(artifact.dataset)}
     found: dict[str, Any] = {"path": path, "hash": "md5", artifact.algorithm: artifact.md5}
     if artifact.size >= 0:
         found["size"] = artifact.size
@@ -77,6 +79,10 @@ def recorded(one: Mapping[Any, Any]) -> Artifact | None:
     files instead of the digest of that list.
     """
     path, size, nfiles = str(one.get("path", "")), one.get("size"), one.get("nfiles")
+    if DATA_SET in one:
+        from penstock.pipeline import datasets
+
+        return datasets.artifact(path, one[DATA_SET])
     files = listed(one)
     if files is not None:
         digest = listing_digest(listing_bytes(files))

@@ -11,6 +11,7 @@ from typing import Any
 from penstock.artifacts import Store
 from penstock.domain.artifact import Artifact
 from penstock.domain.pipeline import Pipeline
+from penstock.pipeline import datasets
 from penstock.pipeline import entry as entries
 from penstock.pipeline import targets as chosen
 from penstock.pipeline.addresses import is_url
@@ -130,7 +131,10 @@ def _changes(facts: Facts, pipeline: Pipeline, old_bytes: OldBytes) -> Iterator[
     known = entries.artifacts(facts.entry, "deps")
     for dep in stage.deps:
         old, new = known.get(dep.path), facts.deps.get(dep.path)
-        if _md5(old) != _md5(new):
+        if old and new and dep.dataset:
+            for key, before, after in datasets.differences(old, new):
+                yield Change("dependency", f"{dep.path} {key}", before, after)
+        elif _md5(old) != _md5(new):
             differences = _differences(old_bytes, old, new, dep.full)
             maker = makers.get(dep.full)
             yield Change("dependency", dep.path, _md5(old), _md5(new), differences, maker)

@@ -14,11 +14,11 @@ from typing import Any
 
 from penstock.artifacts.home import own_directory
 from penstock.artifacts.stamps import Stamp
-from penstock.domain.pipeline import Pipeline, Stage
+from penstock.domain.pipeline import Pipeline, Place, Stage
 from penstock.errors import ConfigError, Problem, Span, StateError
 from penstock.pipeline import codec, durable, finding
 
-_VERSION = "pipeline-2"
+_VERSION = "pipeline-3"
 
 
 def load(root: Path) -> Pipeline:
@@ -103,6 +103,7 @@ class Reader:
         self.inputs: dict[str, None] = {}
         self._params: dict[str, Any] = {}
         self._parsing: dict[str, str] | None = None
+        self._datasets: dict[str, tuple[str, Any, Place]] = {}
 
     def read(self, files: list[str]) -> Pipeline:
         """Return the pipeline of these files.
@@ -110,7 +111,7 @@ class Reader:
         Raises:
             ConfigError: with every problem.
         """
-        from penstock.pipeline import graph
+        from penstock.pipeline import datasets, graph
         from penstock.pipeline.dvcfile import read as read_dvc
 
         problems: list[Problem] = []
@@ -126,6 +127,7 @@ class Reader:
                     self._dvcyaml(file, stages, listed, artifacts, problems)
             except ConfigError as error:
                 problems += error.problems
+        problems += datasets.attach(stages, self._datasets)
         if not problems:
             upstream, problems = graph.connect(stages)
         if problems:
@@ -158,6 +160,7 @@ class Reader:
             for section, paths in listed.items():
                 paths += reader.listed(section)
             artifacts.update(reader.artifacts())
+            self._datasets.update(reader.datasets(file))
         problems += found
         for stage in made:
             if stage.address in stages:

@@ -10,7 +10,7 @@ from penstock.artifacts import Store
 from penstock.artifacts.listing import listing_bytes, listing_digest
 from penstock.domain.artifact import Artifact
 from penstock.domain.pipeline import Dependency, Output, Stage
-from penstock.errors import PenstockError, Span
+from penstock.errors import PenstockError, Span, StageError
 from penstock.pipeline import entry as entries
 from penstock.pipeline.addresses import is_url
 
@@ -40,10 +40,13 @@ def look(
             strict=True,
         )
     )
-    for item in items:
-        if is_url(item.full) and item.full not in found:
-            found.update(_elsewhere(store, [one for one in items if is_url(one.full)]))
-            break
+    away = [item for item in items if is_url(item.full)]
+    if sets := [item for item in away if isinstance(item, Dependency) and item.dataset]:
+        from penstock.pipeline import datasets
+
+        found.update(zip([item.full for item in sets], datasets.look(root, sets), strict=True))
+    if asked := [item for item in away if item.full not in found]:
+        found.update(_elsewhere(store, asked))
     return [found[item.full] for item in items]
 
 
@@ -75,6 +78,20 @@ def keep_listings(store: Store, stage: Stage, entry: Mapping[str, Any] | None) -
             md5 = listing_digest(content)
             if any(store.objects.check([md5])):
                 store.objects.write(md5, content)
+
+
+def absent(root: Path, stage: Stage, dep: Dependency) -> StageError:
+    """Return what to tell about a dependency that is not there."""
+    if dep.dataset:
+        from penstock.pipeline import datasets
+
+        return datasets.absent(root, stage, dep)
+    return StageError(
+        f"stage {stage.address} needs {dep.path}, which does not exist",
+        code="stage.dependency-missing",
+        span=Span(*dep.place),
+        hint="is the path right? data of a remote comes with `penstock run --pull`",
+    )
 
 
 def remove(store: Store, url: str) -> None:

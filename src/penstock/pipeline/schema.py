@@ -86,6 +86,7 @@ class Checker:
         for name in ("params", "metrics"):
             self._each(data, name, lambda item, at, name=name: self._kind(item, at, "text", name))  # type: ignore[misc]
         self._each(data, "plots", self._top_plot)
+        self._each(data, "datasets", self._data_set)
         if self._optional(data, "artifacts", "mapping"):
             for name, item in data["artifacts"].items():
                 self._artifact(item, ("artifacts", name))
@@ -129,6 +130,13 @@ class Checker:
         for name, properties in item.items() if isinstance(item, dict) else ():
             if isinstance(properties, dict):
                 self._keys(properties, (*at, name), _TOP_PLOT, "a plot")
+
+    def _data_set(self, item: Any, at: Path) -> None:
+        if self._kind(item, at, "mapping", "a data set"):
+            if "name" not in item:
+                self.problem(at, "missing-key", "a data set needs a name", key=True)
+            else:
+                self._kind(item["name"], (*at, "name"), "text", "name")
 
     def _artifact(self, item: Any, at: Path) -> None:
         if not self._kind(item, at, "mapping", "an artifact"):

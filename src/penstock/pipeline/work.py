@@ -288,12 +288,7 @@ def _inputs(shop: Workshop, facts: Facts) -> Facts:
     found = places.look(shop.store, shop.root, stage.deps)
     for dep, artifact in zip(stage.deps, found, strict=True):
         if artifact is None:
-            raise StageError(
-                f"stage {stage.address} needs {dep.path}, which does not exist",
-                code="stage.dependency-missing",
-                span=Span(*dep.place),
-                hint="is the path right? data of a remote comes with `penstock run --pull`",
-            )
+            raise places.absent(shop.root, stage, dep)
     for file in stage.params:
         if facts.params.get(file.path) is None:
             raise StageError(
