@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import posixpath
+
 
 def is_url(path: str) -> bool:
     """Whether a path is the address of something that is not on this machine.
@@ -19,3 +21,18 @@ def is_outside(full: str) -> bool:
     (True, True, False)
     """
     return full.startswith(("../", "/")) or full == ".." or is_url(full)
+
+
+def clean(path: str) -> str:
+    """Return a path as DVC records it: posix, without `./` and a final slash."""
+    return posixpath.normpath(path) if path else path
+
+
+def join(folder: str, path: str) -> str:
+    """Return `path`, seen from `folder`, relative to the project's root ("" for the root itself).
+
+    >>> join("sub", "../data/x"), join("", "./a"), join("", ".")
+    ('data/x', 'a', '')
+    """
+    full = posixpath.normpath(posixpath.join(folder, path))
+    return "" if full == "." else full

@@ -10,8 +10,7 @@ from penstock.config import source
 from penstock.domain.pipeline import Dependency, Output, Place, Stage
 from penstock.errors import ConfigError
 from penstock.pipeline import entry as entries
-from penstock.pipeline.addresses import is_url
-from penstock.pipeline.dvcyaml import clean, join
+from penstock.pipeline.addresses import clean, is_url, join
 
 
 def read(path: Path, file: str) -> Stage:

@@ -8,9 +8,9 @@ from typing import Any
 
 from penstock.config.source import Document
 from penstock.domain.pipeline import Dependency, Output, ParamsFile, Place, Stage
-from penstock.errors import ConfigError, Problem, Span
+from penstock.errors import ConfigError, Problem
 from penstock.pipeline import parameters, resources
-from penstock.pipeline.addresses import is_url
+from penstock.pipeline.addresses import clean, is_url, join
 from penstock.pipeline.datasets import Found, is_data_set
 from penstock.pipeline.schema import Checker
 from penstock.pipeline.template import Context, TemplateError, as_text, has_expression, resolve
@@ -382,23 +382,3 @@ def _has_expression(value: Any) -> bool:
 
 def _is_dvc_file(path: str) -> bool:
     return path.endswith(".dvc") or posixpath.basename(path) == "dvc.yaml"
-
-
-def clean(path: str) -> str:
-    """Return a path as DVC records it: posix, without `./` and a final slash."""
-    return posixpath.normpath(path) if path else path
-
-
-def join(folder: str, path: str) -> str:
-    """Return `path`, seen from `folder`, relative to the project's root ("" for the root itself).
-
-    >>> join("sub", "../data/x"), join("", "./a"), join("", ".")
-    ('data/x', 'a', '')
-    """
-    full = posixpath.normpath(posixpath.join(folder, path))
-    return "" if full == "." else full
-
-
-def span_of(place: Place) -> Span:
-    """Return a place as errors carry it."""
-    return Span(*place)
