@@ -20,6 +20,8 @@ _ANSWERS = ("request_id", "row", "time", "version", "prediction")
 _FRESH = 30 * 86_400.0
 """Seconds after its end in which a retraining's gain still changes as labels come in, at least; or
 four times the delay of labels that the project expects."""
+_PERIODS = 20
+"""Of a rollout in which each version answers a part: the versions are compared within each."""
 ENOUGH = 30
 """Labelled rows of each version, below which nothing is said about a realised gain."""
 
@@ -45,9 +47,10 @@ def predicted(verdicts: Sequence[Verdict]) -> dict[str, Any] | None:
 def realised(project: Project, record: dict[str, Any]) -> dict[str, Any] | None:
     """Compare a retraining's version with the one before it on labelled traffic.
 
-    Both are looked at in the time since the rollout began: while traffic is split, and in shadow,
-    they answer the same world. Positive is better: accuracy for classes, the negative of the mean
-    absolute error for numbers.
+    In shadow both answer the same rows, which are compared one by one; without a shadow step,
+    what they answered at the same times while traffic was split. Positive is better: accuracy for
+    classes, the negative of the mean squared error for probabilities, of the mean absolute error
+    for numbers.
 
     Returns:
         ``metric``, ``gain``, ``rows`` and ``before``; None as long as too few labels are known.
@@ -64,53 +67,76 @@ def realised(project: Project, record: dict[str, Any]) -> dict[str, Any] | None:
     if "label" not in table.column_names or not table.num_rows:
         return None
     new, old = value["challenger"]["version"], value["champion"]["version"]
-    frame = table.select(["time", "version", "prediction", "label"]).to_pandas().dropna()
+    frame = table.select(["request_id", "row", "time", "version", "prediction", "label"])
+    frame = frame.to_pandas().dropna()
+    frame["version"] = frame["version"].astype(str)
+    metric, frame["score"] = _scores(frame, project.settings.model.task)
+    return _gain(metric, frame[frame["version"] == new], frame[frame["version"] == old])
+
+
+def _gain(metric: str, new: Any, old: Any) -> dict[str, Any] | None:
+    """Return by how much one version's answers are better than another's.
+
+    Args:
+        metric: name of the scores.
+        new, old: ``request_id``, ``row``, ``time`` and ``score`` of the answers of each.
+    """
+    names = ["request_id", "row"]
+    pairs = new.drop_duplicates(names).merge(old.drop_duplicates(names), on=names)
+    if len(pairs) >= ENOUGH:
+        # In shadow both answered the same rows: nothing but the versions differs.
+        gain = float((pairs["score_x"] - pairs["score_y"]).mean())
+        return {"metric": metric, "gain": gain, "rows": len(pairs), "before": len(pairs)}
     # Only while both answered: the world of later rows is one that the old version never met.
-    both = frame[frame["version"].astype(str) == old]["time"].max()
-    frame = frame[frame["time"] <= both + _BESIDE]
-    sides = [frame[frame["version"].astype(str) == name] for name in (new, old)]
-    if min(len(side) for side in sides) < ENOUGH:
+    both = old["time"].max() + _BESIDE
+    new, old = (side[side["time"] <= both] for side in (new, old))
+    if min(len(new), len(old)) < ENOUGH:
         return None
-    metric, scores = _scores(sides, project.settings.model.task)
-    return {
-        "metric": metric,
-        "gain": scores[0] - scores[1],
-        "rows": len(sides[0]),
-        "before": len(sides[1]),
-    }
+    gain = _by_periods(new, old)
+    if gain is None:
+        return None
+    return {"metric": metric, "gain": gain, "rows": len(new), "before": len(old)}
 
 
-def _scores(sides: Sequence[Any], task: str | None) -> tuple[str, list[float]]:
+def _by_periods(new: Any, old: Any) -> float | None:
+    """Return the mean difference of scores within short periods; None when they never met.
+
+    The share of a new version grows while a rollout goes on. Compared over all of it, a harder
+    last day would count against the new version alone.
+    """
+    import numpy as np
     import pandas as pd
 
-    def numbers(column: Any) -> Any:
-        return pd.to_numeric(column, errors="coerce")
+    rows = pd.concat([new.assign(new=1), old.assign(new=0)]).sort_values("time", kind="stable")
+    period = np.arange(len(rows)) * _PERIODS // len(rows)
+    of = rows.groupby([period, "new"])["score"].agg(["mean", "size"])
+    before, after = (of.xs(side, level=1) for side in (0, 1))
+    weights = (before["size"] * after["size"] / (before["size"] + after["size"])).dropna()
+    if weights.empty:
+        return None
+    return float(((after["mean"] - before["mean"]) * weights).sum() / weights.sum())
 
-    labels = pd.concat([side["label"] for side in sides])
-    predictions = numbers(pd.concat([side["prediction"] for side in sides]))
-    whole = numbers(labels).dropna()
+
+def _scores(rows: Any, task: str | None) -> tuple[str, Any]:
+    """Return what an answer is measured by, and the score of each row; more is better."""
+    import pandas as pd
+
+    labels, predictions = (
+        pd.to_numeric(rows[name], errors="coerce") for name in ("label", "prediction")
+    )
+    whole = labels.dropna()
     classes = task == "classification" or (
         task is None and (len(whole) < len(labels) or bool((whole % 1 == 0).all()))
     )
     if classes and predictions.notna().all() and bool(((predictions % 1) != 0).any()):
         # Probabilities: the Brier score tells more than where they fall around a half.
-        found = [
-            float(((numbers(s["prediction"]) - numbers(s["label"])) ** 2).mean()) for s in sides
-        ]
-        return "brier", [-one for one in found]
-    if classes:
-        return "accuracy", [_agreement(side) for side in sides]
-    found = [float((numbers(s["prediction"]) - numbers(s["label"])).abs().mean()) for s in sides]
-    return "mae", [-one for one in found]
-
-
-def _agreement(side: Any) -> float:
-    import pandas as pd
-
-    numbers = [pd.to_numeric(side[name], errors="coerce") for name in ("prediction", "label")]
-    if all(one.notna().all() for one in numbers):
-        return float((numbers[0] == numbers[1]).mean())
-    return float((side["prediction"].astype(str) == side["label"].astype(str)).mean())
+        return "brier", -((predictions - labels) ** 2)
+    if not classes:
+        return "mae", -(predictions - labels).abs()
+    if labels.notna().all() and predictions.notna().all():
+        return "accuracy", (labels == predictions).astype(float)
+    same = rows["prediction"].astype(str) == rows["label"].astype(str)
+    return "accuracy", same.astype(float)
 
 
 def refresh(project: Project) -> None:

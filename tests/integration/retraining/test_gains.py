@@ -105,3 +105,66 @@ def test_the_gain_in_production_comes_from_labels_and_the_policy_uses_it(mini, r
     shown = mini.penstock("retrain", "--history").stdout
     assert f"realised accuracy {right - 0.5:+.4f}" in shown
     assert f"{4 if pays else 0} of 4 measured ones paid" in shown
+
+
+def shadowed(project, started, better):
+    """Answer the same rows by both versions, then a hard day by the new one mostly."""
+    log = Observations(project.root / ".penstock/observations")
+    records, labels = [], []
+
+    def answer(name, moment, version, chance):
+        body = b'{"dataframe_split": {"columns": ["age"], "data": [[1.0]]}}'
+        said = json.dumps({"predictions": [chance]}).encode()
+        records.append(
+            Record(name, moment, version, "champion", 200, 0.01, INVOCATIONS_JSON, body, said)
+        )
+
+    for number in range(100):
+        name, moment = f"shadow-{number}", started + 1 + number / 1000
+        answer(name, moment, "1", 0.3)
+        answer(name, moment, "2", 0.3 - better)
+        labels.append(Feedback(name, moment + 0.5, 0, 0, {}))
+    for number in range(200):
+        name, moment = f"split-{number}", started + 2 + number / 1000
+        answer(name, moment, "1" if number % 10 == 0 else "2", 0.5)
+        labels.append(Feedback(name, moment + 0.5, 0, 1, {}))
+    log.append_batch(sorted(records, key=lambda one: one.time), model="mini")
+    log.append_feedback(labels)
+
+
+@pytest.mark.parametrize("better", [0.1, -0.1])
+def test_in_shadow_the_same_rows_are_compared_whatever_comes_later(mini, better):
+    now = time.time() - 3600
+    with Project.open(mini.root) as project:
+        promoted(project, "r", now)
+        shadowed(project, now, better)
+        gains.refresh(project)
+        realised = gains.summary(project)[0]["realised"]
+    assert realised["metric"] == "brier"
+    assert realised["rows"] == realised["before"] == 100
+    assert realised["gain"] == pytest.approx(0.3**2 - (0.3 - better) ** 2)
+
+
+def test_a_hard_day_at_the_end_of_a_split_does_not_count_against_the_new_version(mini):
+    """Both are right alike; the new version has more of the traffic when rows get hard."""
+    now = time.time() - 3600
+    log_rows = [(n, "2" if n % 10 == 0 else "1", 1) for n in range(500)]
+    log_rows += [(n, "1" if n % 10 == 0 else "2", 0) for n in range(500, 1000)]
+    records, labels = [], []
+    for number, version, good in log_rows:
+        name, moment = f"r-{number}", now + 1 + number / 1000
+        body = b'{"dataframe_split": {"columns": ["age"], "data": [[1.0]]}}'
+        said = json.dumps({"predictions": [good]}).encode()
+        records.append(
+            Record(name, moment, version, "champion", 200, 0.01, INVOCATIONS_JSON, body, said)
+        )
+        labels.append(Feedback(name, moment + 0.5, 0, 1, {}))
+    with Project.open(mini.root) as project:
+        promoted(project, "r", now)
+        log = Observations(project.root / ".penstock/observations")
+        log.append_batch(records, model="mini")
+        log.append_feedback(labels)
+        gains.refresh(project)
+        realised = gains.summary(project)[0]["realised"]
+    assert realised["metric"] == "accuracy"
+    assert realised["gain"] == pytest.approx(0.0, abs=1e-9)
