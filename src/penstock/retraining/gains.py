@@ -92,10 +92,10 @@ def _gain(metric: str, new: Any, old: Any) -> dict[str, Any] | None:
     new, old = (side[side["time"] <= both] for side in (new, old))
     if min(len(new), len(old)) < ENOUGH:
         return None
-    gain = _by_periods(new, old)
-    if gain is None:
+    found = _by_periods(new, old)
+    if found is None:
         return None
-    return {"metric": metric, "gain": gain, "rows": len(new), "before": len(old)}
+    return {"metric": metric, "gain": found, "rows": len(new), "before": len(old)}
 
 
 def _by_periods(new: Any, old: Any) -> float | None:
