@@ -308,12 +308,14 @@ def _tell_status(state: Any, verdicts: list[Verdict], reference: dict[str, Any] 
     for one in verdicts:
         word, colour = _SIGNS[one.outcome]
         click.echo(f"{click.style(word.rjust(5), fg=colour)}  {one.name}: {one.words}")
-    for alert in state.alerts.values():
-        click.echo(f"\n{click.style('alert', fg='red', bold=True)} {alert['what']}")
-        click.echo(f"  since {_when(alert['since'])}, {alert['severity']}")
-        for name, key in (("likely cause", "cause"), ("what to do", "command")):
-            if alert[key]:
-                click.echo(f"  {name}: {alert[key]}")
+    for alert in state.open_alerts().values():
+        click.echo(f"\n{click.style('alert', fg='red', bold=True)} {alert.what}")
+        click.echo(f"  since {_when(alert.since)}, {alert.severity}")
+        about = (("how much", alert.amount), ("likely cause", alert.cause),
+                 ("what to do", alert.command))  # fmt: skip
+        for name, words in about:
+            if words:
+                click.echo(f"  {name}: {words}")
     if state.outbox:
         output.warn(
             f"{len(state.outbox)} alerts could not be told yet",

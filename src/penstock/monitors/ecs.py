@@ -84,7 +84,7 @@ class EcsFormatter(logging.Formatter):
 def alert_line(alert: Alert, status: str) -> dict[str, Any]:
     """Return an alert as the fields of an ECS event."""
     return {
-        "@timestamp": timestamp(alert.raised or time.time()),
+        "@timestamp": timestamp(alert.resolved or alert.raised or time.time()),
         "log.level": _LEVELS[alert.severity] if status == "firing" else "info",
         "message": alert.what if status == "firing" else f"over: {alert.what}",
         "ecs.version": VERSION,

@@ -8,7 +8,7 @@ from typing import Any
 from penstock.config.settings import MonitorSettings, Settings
 from penstock.domain.event import EventType
 from penstock.domain.verdict import Evidence, Outcome, Verdict
-from penstock.monitors.alerts import Alert
+from penstock.monitors.alerts import Alert, span
 from penstock.monitors.causes import likely_cause
 from penstock.monitors.data import judge_data
 from penstock.monitors.drift import JOINT, DriftMonitor, Shift
@@ -66,8 +66,9 @@ class Findings:
                 "skew", "severe", verdict.words, now,
                 value=verdict.evidence[0].value, threshold=0.0, model=name,
                 cause="features are computed in another way for serving than for training",
-                command="penstock monitor status",
-                version=holder.version,
+                command="mend what computes them for requests; until then: penstock rollback",
+                version=holder.version, unit="rows",
+                subjects=tuple(verdict.evidence[0].details["features"]),
             )  # fmt: skip
             self.alerts.append(alert)
 
@@ -128,7 +129,7 @@ def extended(settings: MonitorSettings, reference: Reference, part: Part, found:
                     Alert(
                         key, "warning", one.words, part.since,
                         top.value if top else None, top.threshold if top else None,
-                        one.hint or "", "penstock monitor status",
+                        one.hint or "", "penstock monitor report --open",
                     )
                 )  # fmt: skip
 
@@ -172,10 +173,14 @@ def _drift_alert(
     value = max((monitor.exceedance(one) for one in drifted), default=None)
     cause = likely_cause(reference, window, drifted)
     command = "penstock monitor report --open; then penstock retrain"
-    alert = Alert("drift", severity, what, since, value, 1.0, cause, command)
+    alert = Alert(
+        "drift", severity, what, since, value, 1.0, cause, command, unit="times",
+        subjects=tuple(one if one != TOGETHER else "features together" for one in confirmed),
+    )  # fmt: skip
     found.alerts.append(alert)
     known = state.alerts.get("drift")
-    if known is None or (known["severity"] != "severe" and severe):
+    ours = known is not None and known["version"] == state.version
+    if known is None or not ours or (known["severity"] != "severe" and severe):
         data = {
             "monitor": "drift",
             "features": [one.name for one in drifted],
@@ -212,9 +217,12 @@ def _data(
     found.asked += [f"data: {one.name}" for one in answers if one.name not in bad]
     for one in failed:
         top = one.evidence[0]
+        columns = one.name == "columns"
         alert = Alert(
             f"data: {one.name}", "warning", one.words, window.since,
-            top.value, top.threshold, one.hint or "", "penstock monitor status",
+            top.value, top.threshold, one.hint or "", "penstock monitor report --open",
+            unit="columns" if columns else "ratio",
+            subjects=tuple(top.details["absent"] if columns else top.details),
         )  # fmt: skip
         found.alerts.append(alert)
 
@@ -225,10 +233,9 @@ def stale(settings: Settings, holder: Champion, found: Findings, now: float) -> 
     if limit <= 0:
         return
     age = now - holder.since
-    days, tolerated = age / 86_400.0, limit / 86_400.0
     outcome = Outcome.FAILED if age > limit else Outcome.PASSED
-    words = f"version {holder.version} has been champion for {days:.1f} days"
-    words += f", more than {tolerated:g}" if age > limit else ""
+    words = f"version {holder.version} has been champion for {span(age)}"
+    words += f", more than {span(limit)}" if age > limit else ""
     evidence = Evidence("age", age, threshold=limit, comparison="<", unit="s")
     verdict = Verdict("age of the champion", outcome, words, kind="stale", evidence=(evidence,),
                       blocking=False)  # fmt: skip
@@ -238,5 +245,6 @@ def stale(settings: Settings, holder: Champion, found: Findings, now: float) -> 
         alert = Alert(
             "stale", "warning", words, holder.since + limit, age, limit,
             "nothing better passed the gates, or nothing was trained", "penstock retrain",
+            unit="s",
         )  # fmt: skip
         found.alerts.append(alert)

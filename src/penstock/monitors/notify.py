@@ -15,7 +15,9 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from email.message import EmailMessage
+from email.utils import format_datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -151,7 +153,7 @@ def cloud_event(alert: Alert, status: str) -> dict[str, Any]:
         "source": f"/penstock/{alert.model}",
         "type": f"dev.penstock.alert.{happened}.v1",
         "subject": f"{alert.model}/{alert.version}",
-        "time": timestamp(alert.raised or time.time()),
+        "time": timestamp(alert.resolved or alert.raised or time.time()),
         "datacontenttype": "application/json",
         "data": {**alert.to_dict(), "status": status},
     }
@@ -175,9 +177,10 @@ def title(alert: Alert, status: str) -> str:
 def body(alert: Alert) -> str:
     """Return the rest: since when, how much, why, what to do."""
     lines = [f"Since: {timestamp(alert.since)}"]
-    if alert.value is not None:
-        held = f" (tolerated: {alert.threshold:.4g})" if alert.threshold is not None else ""
-        lines.append(f"How much: {alert.value:.4g}{held}")
+    if alert.told > 1 and alert.fresh:
+        lines.append(f"New: {', '.join(alert.fresh)}")
+    if alert.amount:
+        lines.append(f"How much: {alert.amount}")
     if alert.cause:
         lines.append(f"Likely cause: {alert.cause}")
     if alert.command:
@@ -207,6 +210,7 @@ def _mail(to: str, alert: Alert, status: str) -> None:
     message["Subject"] = title(alert, status)
     message["From"] = unquote(server.query.partition("from=")[2]) or f"penstock@{host}"
     message["To"] = to
+    message["Date"] = format_datetime(datetime.fromtimestamp(alert.resolved or alert.raised, UTC))
     message["Message-ID"] = f"<{sha256(alert.id.encode()).hexdigest()[:24]}.{status}@penstock>"
     message.set_content(f"{alert.what}\n\n{body(alert)}\n")
     secure = server.scheme == "smtps"

@@ -244,7 +244,11 @@ class Watcher:
     ) -> int:
         """Write state, events and alerts in one transaction; return the new generation."""
         named = [replace(one, model=self.model, version=holder.version) for one in found.alerts]
-        change = update(state.open_alerts(), named, found.asked, now)
+        # An alert is about a version: with its traffic it is over, and another one's begins anew.
+        change = update(
+            state.open_alerts(), named, found.asked, now,
+            gone=[key for key, one in state.alerts.items() if one["version"] != holder.version],
+        )  # fmt: skip
         for kind, verdicts in found.verdicts.items():
             state.say(kind, verdicts)
         state.alerts = {key: one.to_dict() for key, one in change.open.items()}

@@ -22,7 +22,8 @@ def look(
     """Return requests for what monitors found since the last look, and the newest event's id.
 
     One episode of drift asks once, however often it is found: the key is the model version and
-    when it began.
+    when it began. The first look finds what is still open of the present champion: it may have been
+    found by `penstock monitor`, before anybody watched.
 
     Args:
         journal: the project's facts.
@@ -32,15 +33,23 @@ def look(
     """
     before = looks.seen(journal, NAME)
     newest = next((one.id for one in journal.events(newest_first=True, limit=1)), 0)
-    if before is None:
-        return [], newest
     found = []
     for type, (kind, word) in _KINDS.items():
         if kind.value not in wanted:
             continue
-        events = journal.events(type=type, after=before["event"])
+        after = _begun(journal, kind.value) if before is None else before["event"]
+        events = journal.events(type=type, after=after)
         found += [_request(event, kind, word, rows, now) for event in events]
     return found, newest
+
+
+def _begun(journal: Journal, alert: str) -> int:
+    """Return the event after which what was found is still so: a new champion, or all's well."""
+    changed = journal.events(type=EventType.CHAMPION_CHANGED, newest_first=True, limit=1)
+    over = journal.events(type=EventType.ALERT_RESOLVED, newest_first=True)
+    ends = [next((one.id for one in changed), 0)]
+    ends.append(next((one.id for one in over if one.data.get("key") == alert), 0))
+    return max(ends)
 
 
 def _request(event: Event, kind: TriggerKind, word: str, rows: int | None, now: float) -> Request:

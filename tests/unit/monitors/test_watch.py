@@ -98,6 +98,47 @@ def test_a_new_champion_is_watched_anew(world):
     assert (state.version, state.judged, state.streaks) == ("2", 1, {})
 
 
+def test_an_alert_is_over_with_the_version_that_it_was_about(world):
+    world.champion("1")
+    world.traffic(2500, shift=1.0)
+    world.look()
+    world.now += 10
+    world.champion("2")
+    world.traffic(2500, version="2", shift=1.0)
+    world.look()
+    raised = world.events(EventType.ALERT_RAISED)
+    assert [one.subject for one in raised] == ["mini/1", "mini/2"]
+    assert raised[1].data["since"] > raised[0].data["raised"]
+    (resolved,) = world.events(EventType.ALERT_RESOLVED)
+    assert resolved.data["version"] == "1"
+    assert resolved.data["resolved"] > resolved.data["raised"]
+    detected = world.events(EventType.DRIFT_DETECTED)
+    assert [one.subject for one in detected] == ["mini/1", "mini/2"]
+
+
+def test_a_feature_that_joins_an_open_alert_is_told_once(world):
+    def gaps(*names):
+        def change(table):
+            for name in names:
+                table.loc[::4, name] = None
+            return table
+
+        return change
+
+    world.configure(notify=(NotifierSettings("log"),))
+    world.champion("1")
+    for names in (("age",), ("age",), ("age", "delay"), ("delay",), ("age",)):
+        world.traffic(1001, change=gaps(*names))
+        world.look()
+    missing = [one for one in world.events(EventType.ALERT_RAISED)
+               if one.data["key"] == "data: missing values"]  # fmt: skip
+    assert [one.data["fresh"] for one in missing] == [["age"], ["delay"]]
+    assert missing[0].data["since"] == missing[1].data["since"]
+    lines = (world.root / ".penstock/logs/alerts.ndjson").read_text()
+    assert lines.count("/warning/firing") >= 1
+    assert lines.count("/warning/2/firing") >= 1
+
+
 def test_of_two_watchers_at_once_each_window_is_judged_by_one(world):
     world.champion("1")
     world.traffic(2002, shift=1.0)

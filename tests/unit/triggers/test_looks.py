@@ -76,9 +76,8 @@ def test_the_clock_asks_once_for_all_that_was_missed(journal):
 
 def test_an_episode_of_drift_asks_once(journal):
     inbox = Inbox(journal)
-    journal.append(Event(EventType.DRIFT_DETECTED, "m/1", {"since": 5.0}))
     asked, newest = findings.look(journal, ("drift", "quality"), NOW)
-    assert asked == []  # from before the first look
+    assert asked == []
     findings.done(journal, newest)
     found = {"since": NOW, "features": ["wind", "rain"], "severity": "warning"}
     first = journal.append(Event(EventType.DRIFT_DETECTED, "m/1", found))
@@ -95,6 +94,22 @@ def test_an_episode_of_drift_asks_once(journal):
         TriggerKind.DRIFT,
         TriggerKind.QUALITY,
     ]
+    findings.done(journal, newest)
+    assert findings.look(journal, ("drift", "quality"), NOW)[0] == []
+
+
+def test_the_first_look_finds_what_is_still_open(journal):
+    def detected(type, version, since):
+        journal.append(Event(type, f"m/{version}", {"since": since}))
+
+    detected(EventType.DRIFT_DETECTED, 1, 5.0)  # of the champion before
+    journal.append(Event(EventType.CHAMPION_CHANGED, "m/2", {"version": "2"}))
+    detected(EventType.DRIFT_DETECTED, 2, 6.0)  # over
+    journal.append(Event(EventType.ALERT_RESOLVED, "m/2", {"key": "drift"}))
+    detected(EventType.QUALITY_DECLINED, 2, 7.0)
+    detected(EventType.DRIFT_DETECTED, 2, 8.0)
+    asked, newest = findings.look(journal, ("drift", "quality"), NOW)
+    assert [one.key for one in asked] == ["drift:m/2@8", "quality:m/2@7"]
     findings.done(journal, newest)
     assert findings.look(journal, ("drift", "quality"), NOW)[0] == []
 
