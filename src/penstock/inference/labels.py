@@ -10,6 +10,8 @@ import math
 from typing import Any
 
 _TENTHS = tuple(f"{k / 10:.1f}..{(k + 1) / 10:.1f}" for k in range(10))
+_LAST = 1541
+"""Bin that the largest number falls into; its upper edge is beyond what a float can hold."""
 _LIMIT = 64
 """Longest label in characters; classes with longer names are cut."""
 
@@ -47,5 +49,6 @@ def _bin(value: float) -> str:
     if size < 1e-9:
         return "-0"
     step = math.floor(math.log10(size) * 5)
-    low, high = f"{10 ** (step / 5):.3g}", f"{10 ** ((step + 1) / 5):.3g}"
+    low = f"{10 ** (step / 5):.3g}"
+    high = f"{10 ** ((step + 1) / 5):.3g}" if step < _LAST else "inf"
     return f"{low}..{high}" if value > 0 else f"-{high}..-{low}"
