@@ -107,7 +107,7 @@ class DvcLock:
             if not _lock(descriptor):
                 return _name(_owner(descriptor))
         finally:
-            os.close(descriptor)
+            _close(descriptor)
         for info in _read(self._folder / "rwlock")["write"].values():
             if _blocks(info):
                 return _name(info)
@@ -155,7 +155,7 @@ class DvcLock:
                 return
             self._holders -= 1
             if self._holders == 0:
-                os.close(self._descriptor)
+                _close(self._descriptor)
 
     def _edit(self, change: Callable[[Table], str | None]) -> str | None:
         """Change the table of paths; returns what `change` does."""
@@ -179,7 +179,7 @@ class DvcLock:
         except OSError:
             return None
         finally:
-            os.close(descriptor)
+            _close(descriptor)
 
 
 class _Mine(threading.local):
@@ -223,6 +223,17 @@ def _lock(descriptor: int) -> bool:
     except OSError:
         return True  # a file system without locks: DVC fails there, or uses another kind
     return True
+
+
+def _close(descriptor: int) -> None:
+    """Let go of a lock, and close its file.
+
+    Closing alone is not enough: a process that another thread has just forked has the file open
+    too, until it becomes the command of a stage, and would keep the lock so long.
+    """
+    with contextlib.suppress(OSError):
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+    os.close(descriptor)
 
 
 def _owner(descriptor: int) -> dict[str, Any]:

@@ -24,6 +24,7 @@ _CHUNK = 100
 _FILES = "SELECT path, size, mtime, inode, ctime, md5 FROM files WHERE path IN ({})"
 _OBJECTS = "SELECT md5, size, mtime, inode, ctime FROM objects WHERE md5 IN ({})"
 _SCHEMA = f"""
+BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS files (
   path TEXT PRIMARY KEY, size INTEGER, mtime INTEGER, inode INTEGER, ctime INTEGER, md5 BLOB
 ) WITHOUT ROWID;
@@ -36,6 +37,7 @@ CREATE TABLE IF NOT EXISTS trees (
 CREATE TABLE IF NOT EXISTS complete (digest TEXT PRIMARY KEY, cache BLOB);
 CREATE TABLE IF NOT EXISTS listings (path TEXT PRIMARY KEY, stamps BLOB, names BLOB, md5 BLOB);
 PRAGMA user_version = {_VERSION};
+COMMIT;
 """
 
 
@@ -77,6 +79,11 @@ class HashIndex:
         with contextlib.suppress(OSError):  # what cannot be written is told by the database
             own_directory(root)
         return cls(root / ".penstock" / "index.db")
+
+    def checkpoint(self) -> None:
+        """Put what was remembered on the disk; `close` has little to wait for then."""
+        with self._guarded():
+            self._connection.execute("PRAGMA wal_checkpoint")
 
     def close(self) -> None:
         """Close the database."""
@@ -228,6 +235,8 @@ def _prepare(connection: sqlite3.Connection) -> sqlite3.Connection:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version not in (0, _VERSION):
         raise sqlite3.DatabaseError("another version")
+    if version == 0:
+        connection.execute("PRAGMA synchronous=OFF")  # nothing is in it yet that could be lost
     # WAL with NORMAL never waits for the disk at a commit; after a power cut the last rows may
     # be missing, which costs hashing again and nothing else.
     connection.execute("PRAGMA journal_mode=WAL")

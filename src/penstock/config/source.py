@@ -28,6 +28,8 @@ from penstock.errors import ConfigError, Problem, Span
 PathKey = str | int | float | bool | None
 """One step into a document: the key of a mapping or the index of a list."""
 
+_Pairs = dict[Any, tuple[Node, Node]]
+"""The nodes of a key and of its value, by key."""
 MAX_DEPTH = 100
 """Deepest nesting that is read; the C composer's stack and Python's are far from full there."""
 MAX_NODES = 1_000_000
@@ -55,6 +57,7 @@ class Document:
     text: str
     value: Any
     _root: Node | None = field(repr=False, default=None)
+    _pairs: dict[int, _Pairs] = field(repr=False, compare=False, default_factory=dict)
 
     def span(self, path: Sequence[Any] = (), *, key: bool = False) -> Span:
         """Return the place of a value; of the nearest one around it where there is none.
@@ -65,11 +68,23 @@ class Document:
         """
         node, found = self._root, self._root
         for step in path:
-            pair = _child(node, step)
+            pair = self._child(node, step)
             if pair is None:
                 break
             found, node = pair if key else (pair[1], pair[1])
         return self._span(found)
+
+    def _child(self, node: Node | None, step: Any) -> tuple[Node, Node] | None:
+        """Return the nodes of a key and its value; of an item twice."""
+        if isinstance(node, SequenceNode):
+            if isinstance(step, int) and -len(node.value) <= step < len(node.value):
+                return node.value[step], node.value[step]
+            return None
+        if not isinstance(node, MappingNode) or not isinstance(step, Hashable):
+            return None
+        if id(node) not in self._pairs:
+            self._pairs[id(node)] = _pairs(node)
+        return self._pairs[id(node)].get(step)
 
     def _span(self, node: Node | None) -> Span:
         if node is None:
@@ -253,23 +268,19 @@ def _merges(node: Node) -> bool:
     return isinstance(node, ScalarNode) and node.tag == _PLAIN and node.value == "<<"
 
 
-def _child(node: Node | None, step: Any) -> tuple[Node, Node] | None:
-    """Return the nodes of a key and its value (of an item twice), looking into merges last."""
-    if isinstance(node, SequenceNode):
-        if isinstance(step, int) and -len(node.value) <= step < len(node.value):
-            return node.value[step], node.value[step]
-        return None
+def _pairs(node: Node) -> _Pairs:
+    """Return the nodes of each key and its value; what is merged in counts last."""
+    found: _Pairs = {}
     if not isinstance(node, MappingNode):
-        return None
+        return found
     for key, value in node.value:
-        if isinstance(key, ScalarNode) and not _merges(key) and _key(key) == step:
-            return key, value
+        if isinstance(key, ScalarNode) and not _merges(key):
+            found.setdefault(_key(key), (key, value))
     for key, value in node.value:
         if _merges(key):
             for part in value.value if isinstance(value, SequenceNode) else [value]:
-                if (pair := _child(part, step)) is not None:
-                    return pair
-    return None
+                found = {**_pairs(part), **found}
+    return found
 
 
 def _key(node: ScalarNode) -> Any:

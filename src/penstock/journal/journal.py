@@ -33,6 +33,7 @@ from penstock.domain.event import Event, EventType
 from penstock.errors import StateError, UnavailableError
 
 _SCHEMA = """
+BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS events (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   time REAL NOT NULL, type TEXT NOT NULL, subject TEXT NOT NULL,
@@ -47,6 +48,7 @@ CREATE TABLE IF NOT EXISTS records (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS records_by_time ON records (kind, updated);
 PRAGMA user_version = 1;
+COMMIT;
 """
 _VERSION = 1
 _SELECT = "SELECT id, time, type, subject, cause, actor, data FROM events"

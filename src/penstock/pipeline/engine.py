@@ -120,11 +120,11 @@ class Engine:
                         self._wait()
                     elif not self._ready or self._halted:
                         break
+            self._check_outputs()
         finally:
             self._stop_all()
             self._finish_files()
         self._cancel_rest()
-        self._check_outputs()
         run = self._run(revision, started, environment)
         self._tell(Progress("run-finished", data={"outcome": run.outcome.value}))
         return run
@@ -148,8 +148,12 @@ class Engine:
 
     def _finish_files(self) -> None:
         if self._moved:
+            # The disk takes the index and the lock files side by side.
+            flushing = threading.Thread(target=self._shop.store.index.checkpoint)
+            flushing.start()
             with contextlib.suppress(Interrupted), self._shop.lock.held():
                 self._locks.fold()
+            flushing.join()
         self._locks.fold()
         self._observer.close()
         history.keep(self._journal, self._seconds, self._fresh)

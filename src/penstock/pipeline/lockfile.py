@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from penstock.artifacts.stamps import Stamp
+from penstock.artifacts.stamps import Stamp, settle
 from penstock.errors import ConfigError, Span
 from penstock.pipeline import durable
 
@@ -26,6 +26,7 @@ Entry = dict[str, Any]
 """One stage's ``cmd``, ``deps``, ``params`` and ``outs``."""
 
 _CACHE_VERSION = "lock-1"
+_SYNC_EVERY = 0.02  # seconds
 _HEAD = "schema: '2.0'\nstages:\n"
 _STAGE_LINE = re.compile(r"^  [^\s#].*:$", re.MULTILINE)
 
@@ -45,6 +46,7 @@ class LockFiles:
         self._cache = durable.read_cache(self._state / "cache" / "lock.json", _CACHE_VERSION)
         self._seen: dict[str, Stamp | None] = {}
         self._dirty = False
+        self._fresh: list[Stamp] = []
         self._stream: int | None = None
         self._sync = _Sync()
         self._pending = self._read_pending()
@@ -138,6 +140,8 @@ class LockFiles:
     def close(self) -> None:
         """Keep the parsed files for the next process."""
         if self._dirty:
+            for stamp in self._fresh:
+                settle(stamp)
             data = {
                 file: [self._stamps[file], entries]
                 for file, entries in self._entries.items()
@@ -215,10 +219,8 @@ class LockFiles:
 
     def _remember(self, file: str) -> None:
         """Note the stamp of a file that was just replaced: nobody else writes under the guard."""
-        from penstock.artifacts.stamps import settle
-
         stamp = Stamp.of((self.root / file).stat())
-        settle(stamp)
+        self._fresh.append(stamp)
         self._seen[file] = stamp
         self._stamps[file] = list(stamp)
         self._dirty = True
@@ -230,39 +232,41 @@ def _write_all(descriptor: int, data: bytes) -> None:
 
 
 class _Sync:
-    """Puts a growing file on the disk from a thread of its own, as often as the disk allows.
+    """Puts a growing file on the disk from a thread of its own, a moment after it grew.
 
     What was written survives the death of the process at once; this is for the death of the
-    machine. Stages that finish while the disk is busy share the next round.
+    machine. Stages that finish while the disk is busy, or shortly after one another, share the
+    next round.
     """
 
     def __init__(self) -> None:
         self._asked = threading.Event()
-        self._over = False
+        self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
 
     def ask(self, descriptor: int) -> None:
         """Put on the disk what was written up to now, soon."""
         self._asked.set()
         if self._thread is None:
-            self._over = False
+            self._stopped.clear()
             self._thread = threading.Thread(target=self._go, args=(descriptor,), daemon=True)
             self._thread.start()
 
     def finish(self) -> None:
-        """Return when everything is on the disk."""
+        """End the thread: the lock files, which are on the disk by now, say the same."""
         if self._thread is not None:
-            self._over = True
+            self._stopped.set()
             self._asked.set()
             self._thread.join()
             self._thread = None
 
     def _go(self, descriptor: int) -> None:
-        while not self._over:
+        while not self._stopped.is_set():
             self._asked.wait()
             self._asked.clear()
             with contextlib.suppress(OSError):  # the lock file itself is synced when it is written
                 os.fdatasync(descriptor)
+            self._stopped.wait(_SYNC_EVERY)
 
 
 def _text(path: Path) -> str:
