@@ -2,10 +2,8 @@
 
 import json
 import re
-import shutil
 import subprocess
-import time
-import urllib.error
+import sys
 import urllib.parse
 import urllib.request
 from pathlib import Path
@@ -13,84 +11,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from penstock.config.settings import ModelSettings, MonitorSettings, ServeSettings, Settings
-from penstock.gateway import metrics as gateway_metrics
+sys.path.insert(0, str(Path(__file__).parent))  # for the servers of Debian
+from prometheus_stack import Site, Started, drifted, free_port, quicken, run, tool, write
+
 from penstock.journal import Journal
-from penstock.monitors.exports import files
 from penstock.monitors.exports.grafana import dashboard, expressions
 from penstock.monitors.metrics import MetricsServer, text
-from penstock.monitors.state import WatchState
-
-DEADLINE = 120.0
-
-
-def tool(*names):
-    for name in names:
-        found = shutil.which(name)
-        if found:
-            return found
-    pytest.fail(
-        f"{names[0]} is not installed; .ci/run installs it, or: apt-get install "
-        "--no-install-recommends prometheus prometheus-alertmanager"
-    )
-
-
-def settings(root, **more):
-    return Settings(
-        root,
-        ModelSettings("mini", "models/model", "data/test.parquet", "late"),
-        serve=ServeSettings(port=8080),
-        monitor=MonitorSettings(stale_after=86_400.0),
-        **more,
-    )
-
-
-def write(kind, folder, **more):
-    made = files(kind, folder, settings(folder), **more)
-    for name, content in made.items():
-        (folder / name).write_text(content)
-    return made
-
-
-def run(*words, cwd):
-    done = subprocess.run(words, cwd=cwd, capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def free_port():
-    import socket
-
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        return one.getsockname()[1]
-
-
-def drifted():
-    """The state of a watcher that found everything that can be found."""
-    drift = {
-        "name": "drift of age", "outcome": "failed", "words": "", "kind": "drift",
-        "blocking": False,
-        "needs": None, "hint": None, "seconds": None,
-        "evidence": [_evidence("age", 0.2, {"exceedance": 3.5})],
-    }  # fmt: skip
-    quality = {**drift, "name": "quality", "evidence": [_evidence("log_loss", 0.7, {})]}
-    estimate = {**quality, "evidence": [_evidence("estimated log_loss", 0.5, {})]}
-    data = {**drift, "name": "missing values", "evidence": []}
-    now = time.time()
-    return WatchState(
-        version="3", began=now - 50, judged=9, streaks={"age": 2},
-        windows=[{"since": now - 20, "until": now - 10, "rows": 1000, "outcome": "failed",
-                  "exceedance": {"age": 3.5}}],
-        verdicts={"drift": [drift], "quality": [quality], "estimate": [estimate], "data": [data]},
-        quality={"rows": 500, "declined": True},
-        alerts={"drift": {"severity": "severe"}},
-    )  # fmt: skip
-
-
-def _evidence(name, value, details):
-    plain = dict.fromkeys(("low", "high", "threshold", "n"))
-    return {"name": name, "value": value, **plain, "comparison": "", "method": "", "unit": "",
-            "details": details}  # fmt: skip
 
 
 def test_promtool_accepts_configuration_rules_and_metrics(tmp_path):
@@ -143,28 +69,6 @@ def test_amtool_accepts_the_routing(tmp_path):
     assert "2 receivers" in said
 
 
-def known_metrics():
-    """Names of all metrics that the gateway and the monitors really write."""
-    source = Path(gateway_metrics.__file__).read_text()
-    names = set(re.findall(r'"(penstock_[a-z_]+)"', source))
-    names |= {f"penstock_shadow_{one}_total" for one in ("compared", "differed")}
-    names |= {f"penstock_split_{one}_percent" for one in ("wanted", "observed")}
-    names |= {f"penstock_log_{one}_total" for one in ("written", "dropped")}
-    names |= {f"penstock_request_seconds_{one}" for one in ("bucket", "sum", "count")}
-    return names | set(re.findall(r"^# TYPE (\S+)", text(drifted(), "mini"), re.MULTILINE))
-
-
-def test_every_name_in_rules_and_dashboard_is_one_that_is_written(tmp_path):
-    rules = yaml.safe_load(files("prometheus", tmp_path, settings(tmp_path))["penstock_rules.yml"])
-    written = [one["expr"] for group in rules["groups"] for one in group["rules"]]
-    used = set(re.findall(r"\bpenstock_[a-z0-9_]+", " ".join([*written, *expressions("mini")])))
-    assert used - known_metrics() == set()
-    recorded = {one["record"] for group in rules["groups"] for one in group["rules"]
-                if "record" in one}  # fmt: skip
-    asked = set(re.findall(r"\bpenstock:[a-z0-9_:]+", " ".join([*written, *expressions("mini")])))
-    assert asked <= recorded
-
-
 def test_the_dashboard_fills_its_grid_without_gaps_or_overlaps():
     taken = set()
     for panel in dashboard("mini")["panels"]:
@@ -177,41 +81,6 @@ def test_the_dashboard_fills_its_grid_without_gaps_or_overlaps():
         assert not cells & taken
         assert place["x"] + place["w"] <= 24
         taken |= cells
-
-
-class Started:
-    """A server from Debian, running until the test ends."""
-
-    def __init__(self, url, words, cwd):
-        self.url = url
-        self.log = (cwd / f"{Path(words[0]).name}.log").open("w+")
-        self.process = subprocess.Popen(words, cwd=cwd, stdout=self.log, stderr=self.log)
-        self.until(lambda: self.get("/-/ready") is not None)
-
-    def get(self, path):
-        try:
-            with urllib.request.urlopen(self.url + path, timeout=10) as answer:
-                return answer.read()
-        except urllib.error.HTTPError as error:
-            if error.code != 503:
-                raise AssertionError(f"{path}: {error.read()!r}") from error
-            return None
-        except OSError:
-            return None
-
-    def until(self, true):
-        deadline = time.monotonic() + DEADLINE
-        while not (found := true()):
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                self.log.seek(0)
-                pytest.fail(f"{self.url} did not get there: {self.log.read()[-2000:]}")
-            time.sleep(0.1)
-        return found
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait(30)
-        self.log.close()
 
 
 @pytest.fixture
@@ -227,36 +96,37 @@ def started():
         one.stop()
 
 
-def test_a_drift_reaches_a_webhook_through_prometheus_and_alertmanager(tmp_path, webhook, started):
-    prometheus, alertmanager = tool("prometheus"), tool("prometheus-alertmanager", "alertmanager")
+@pytest.fixture
+def monitor(tmp_path):
+    """What monitors found, as Prometheus scrapes it."""
     with Journal(tmp_path / "journal.db") as journal, journal.transaction() as tx:
         tx.put("monitor", "mini", drifted().to_dict())
     server = MetricsServer(tmp_path / "journal.db", "mini", port=0).start()
-    ports = free_port(), free_port()
-    try:
-        write("prometheus", tmp_path)
-        write("alertmanager", tmp_path, url=webhook.url)
-        (tmp_path / "penstock-token").write_text("t0ken")
-        _quicken(tmp_path, urllib.parse.urlparse(server.url).netloc, ports[1])
-        started(
-            f"http://127.0.0.1:{ports[1]}",
-            [alertmanager, "--config.file=alertmanager.yml", "--storage.path=am",
-             f"--web.listen-address=127.0.0.1:{ports[1]}", "--cluster.listen-address="],
-            tmp_path,
-        )  # fmt: skip
-        one = started(
-            f"http://127.0.0.1:{ports[0]}",
-            [prometheus, "--config.file=prometheus.yml", "--storage.tsdb.path=tsdb",
-             f"--web.listen-address=127.0.0.1:{ports[0]}"],
-            tmp_path,
-        )  # fmt: skip
-        wanted = {"PenstockDrift", "PenstockQualityDeclined"}
-        one.until(lambda: wanted <= _told(webhook))
-        for expression in expressions("mini"):
-            path = "/api/v1/query?" + urllib.parse.urlencode({"query": expression})
-            assert json.loads(one.get(path))["status"] == "success", expression
-    finally:
-        server.stop()
+    yield urllib.parse.urlparse(server.url).netloc
+    server.stop()
+
+
+def start_prometheus(started, folder):
+    port = free_port()
+    words = [tool("prometheus"), "--config.file=prometheus.yml", "--storage.tsdb.path=tsdb",
+             f"--web.listen-address=127.0.0.1:{port}"]  # fmt: skip
+    return started(f"http://127.0.0.1:{port}", words, folder)
+
+
+def test_a_drift_reaches_a_webhook_through_prometheus_and_alertmanager(
+    tmp_path, webhook, started, monitor
+):
+    port = free_port()
+    write("prometheus", tmp_path)
+    write("alertmanager", tmp_path, url=webhook.url)
+    (tmp_path / "penstock-token").write_text("t0ken")
+    quicken(tmp_path, f"127.0.0.1:{port}", monitor)
+    words = [tool("prometheus-alertmanager", "alertmanager"), "--config.file=alertmanager.yml",
+             "--storage.path=am", f"--web.listen-address=127.0.0.1:{port}",
+             "--cluster.listen-address="]  # fmt: skip
+    started(f"http://127.0.0.1:{port}", words, tmp_path)
+    wanted = {"PenstockDrift", "PenstockQualityDeclined"}
+    start_prometheus(started, tmp_path).until(lambda: wanted <= _told(webhook))
     path, headers, body = webhook.seen[0]
     assert path == "/hooks/alertmanager"
     assert headers["Authorization"] == "Bearer t0ken"
@@ -269,13 +139,31 @@ def _told(webhook):
     return {one["labels"]["alertname"] for _, _, body in webhook.seen for one in body["alerts"]}
 
 
-def _quicken(folder, target, port):
-    """The generated files, with seconds where they have minutes, and the ports of this test."""
-    config = yaml.safe_load((folder / "prometheus.yml").read_text())
-    config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
-    config["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] = [f"127.0.0.1:{port}"]
-    config["scrape_configs"][1]["static_configs"][0]["targets"] = [target]
-    (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
-    routing = yaml.safe_load((folder / "alertmanager.yml").read_text())
-    routing["route"]["group_wait"] = routing["route"]["routes"][0]["group_wait"] = "0s"
-    (folder / "alertmanager.yml").write_text(yaml.safe_dump(routing))
+def test_every_query_of_dashboard_and_rules_finds_something_in_a_rollout(
+    tmp_path, started, monitor
+):
+    """A gateway that splits, mirrors, checks and logs; no panel stays empty, no rule is void."""
+    write("prometheus", tmp_path)
+    site = Site(tmp_path)
+    try:
+        site.split(20.0)
+        quicken(
+            tmp_path, "127.0.0.1:1", monitor, urllib.parse.urlparse(site.client.status().url).netloc
+        )
+        one = start_prometheus(started, tmp_path)
+        empty = set(expressions("mini"))
+        weights = iter(range(21, 100))
+
+        def nothing_is_empty():
+            site.split(float(next(weights)))
+            site.ask(30, 40, 50, 60, 12, 120)
+            empty.difference_update({each for each in set(empty) if one.query(each)})
+            return not empty
+
+        one.until(nothing_is_empty)
+        names = set(json.loads(one.get("/api/v1/label/__name__/values"))["data"])
+    finally:
+        site.stop()
+    rules = yaml.safe_load((tmp_path / "penstock_rules.yml").read_text())
+    written = " ".join(each["expr"] for group in rules["groups"] for each in group["rules"])
+    assert set(re.findall(r"\bpenstock[_:][a-z0-9_:]+", written)) <= names

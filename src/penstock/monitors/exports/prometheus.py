@@ -9,6 +9,12 @@ from penstock.config.settings import Settings
 from penstock.monitors.metrics import PORT
 
 GROUP_SECONDS = 15
+ERRORS = 0.01
+"""Share of answers that are errors above which people are woken."""
+SLOW = 1.0
+"""Seconds that 1 of 100 answers may take."""
+VIOLATING = 0.05
+"""Share of requests that may have values outside the training data's limits."""
 
 
 def prometheus(root: Path, settings: Settings, url: str | None) -> dict[str, str]:
@@ -60,7 +66,9 @@ def _recording() -> list[dict[str, str]]:
         },
         {
             "record": "penstock:errors:ratio5m",
-            "expr": f'sum by ({kept}) (rate(penstock_requests_total{{code=~"5.."}}[5m])) '
+            # Without `or`, a version that never answered with an error would have no share at all.
+            "expr": f'(sum by ({kept}) (rate(penstock_requests_total{{code=~"5.."}}[5m])) '
+            f"or sum by ({kept}) (rate(penstock_requests_total[5m])) * 0) "
             f"/ sum by ({kept}) (rate(penstock_requests_total[5m]))",
         },
         {
@@ -75,7 +83,7 @@ def _serving() -> list[dict[str, Any]]:
     return [
         _alert(
             "PenstockErrors",
-            'penstock:errors:ratio5m{role="champion"} > 0.01',
+            f'penstock:errors:ratio5m{{role="champion"}} > {ERRORS}',
             "5m",
             "severe",
             "page",
@@ -85,7 +93,7 @@ def _serving() -> list[dict[str, Any]]:
         ),
         _alert(
             "PenstockSlow",
-            'penstock:latency_seconds:p99_5m{role="champion"} > 1',
+            f'penstock:latency_seconds:p99_5m{{role="champion"}} > {SLOW:g}',
             "10m",
             "warning",
             "page",
@@ -139,7 +147,7 @@ def _inputs() -> list[dict[str, Any]]:
         _alert(
             "PenstockInputViolations",
             "sum by (model) (rate(penstock_data_violating_requests_total[10m])) / "
-            "sum by (model) (rate(penstock_requests_total[10m])) > 0.05",
+            f'sum by (model) (rate(penstock_requests_total{{role!="shadow"}}[10m])) > {VIOLATING}',
             "10m",
             "warning",
             "page",
@@ -273,7 +281,7 @@ def tests(model: str) -> dict[str, Any]:
     return {
         "rule_files": ["penstock_rules.yml"],
         "evaluation_interval": f"{GROUP_SECONDS}s",
-        "tests": [drift, quality, errors, workers, _breaker_case(model)],
+        "tests": [drift, quality, errors, workers, _breaker_case(model), _shares_case(model)],
     }
 
 
@@ -292,6 +300,25 @@ def _breaker_case(model: str) -> dict[str, Any]:
             "command": "penstock monitor status",
         },
     )
+
+
+def _shares_case(model: str) -> dict[str, Any]:
+    """A version without errors has a share of 0, not none."""
+    who = f'model="{model}",version="3",role="champion"'
+    labels = f'penstock:errors:ratio5m{{model="{model}", role="champion", version="3"}}'
+    return {
+        "interval": "1m",
+        "input_series": [
+            {"series": f'penstock_requests_total{{{who},code="200"}}', "values": "0+60x10"}
+        ],
+        "promql_expr_test": [
+            {
+                "expr": "penstock:errors:ratio5m",
+                "eval_time": "8m",
+                "exp_samples": [{"labels": labels, "value": 0}],
+            }
+        ],
+    }
 
 
 def _case(
