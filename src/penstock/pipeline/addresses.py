@@ -23,9 +23,20 @@ def is_outside(full: str) -> bool:
     return full.startswith(("../", "/")) or full == ".." or is_url(full)
 
 
-def clean(path: str) -> str:
-    """Return a path as DVC records it: posix, without `./` and a final slash."""
-    return posixpath.normpath(path) if path else path
+def recorded(path: str, wdir: str, root: str) -> str:
+    """Return a path as DVC records it: as written, but an absolute one in the project as relative.
+
+    Args:
+        path: as written.
+        wdir: that relative ones start at, relative to the root.
+        root: of the project, absolute; "" where that is not known.
+
+    >>> recorded("./a/", "sub", "/home/me"), recorded("/home/me/data/a", "sub", "/home/me")
+    ('./a/', '../data/a')
+    """
+    if not root or not path.startswith("/") or not posixpath.normpath(path).startswith(f"{root}/"):
+        return path
+    return posixpath.relpath(path, posixpath.join(root, wdir))
 
 
 def join(folder: str, path: str) -> str:

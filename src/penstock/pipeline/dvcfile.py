@@ -10,7 +10,7 @@ from penstock.config import source
 from penstock.domain.pipeline import Dependency, Output, Place, Stage
 from penstock.errors import ConfigError
 from penstock.pipeline import entry as entries
-from penstock.pipeline.addresses import clean, is_url, join
+from penstock.pipeline.addresses import is_url, join
 
 
 def read(path: Path, file: str) -> Stage:
@@ -41,7 +41,7 @@ def read(path: Path, file: str) -> Stage:
         span = document.span(("outs", index, "path"))
         made.append(
             Output(
-                clean(item["path"]),
+                item["path"],
                 join(wdir, item["path"]),
                 (span.file, span.line, span.column),
                 cache=item.get("cache", True) is not False,
@@ -82,7 +82,7 @@ def origin(path: str, wdir: str, place: Place) -> Dependency:
     """Return a dependency of a ``.dvc`` file."""
     if is_url(path):
         return Dependency(path, path.rstrip("/"), place)
-    return Dependency(clean(path), join(wdir, path), place)
+    return Dependency(path, join(wdir, path), place)
 
 
 def recorded(item: dict[Any, Any], deps: Any = None) -> dict[str, Any] | None:

@@ -10,7 +10,7 @@ from penstock.config.source import Document
 from penstock.domain.pipeline import Dependency, Output, ParamsFile, Place, Stage
 from penstock.errors import ConfigError, Problem
 from penstock.pipeline import parameters, resources
-from penstock.pipeline.addresses import clean, is_url, join
+from penstock.pipeline.addresses import is_url, join, recorded
 from penstock.pipeline.datasets import Found, is_data_set
 from penstock.pipeline.schema import Checker
 from penstock.pipeline.template import Context, TemplateError, as_text, has_expression, resolve
@@ -28,14 +28,21 @@ class DvcYaml:
         folder: its directory, posix, relative to the project's root; "" for the root.
         load: reads parameter files.
         setting: returns one of DVC's settings of the section ``parsing``, "" when it is not set.
+        root: of the project, for absolute paths.
     """
 
     def __init__(
-        self, document: Document, folder: str, load: Load, setting: Callable[[str], str]
+        self,
+        document: Document,
+        folder: str,
+        load: Load,
+        setting: Callable[[str], str],
+        root: str = "",
     ) -> None:
         self._document = document
         self._folder = folder
         self._load = load
+        self._root = root
         self._checker = Checker(document)
         self._context = Context(
             bools=setting("bool") or "store_true", lists=setting("list") or "nargs"
@@ -285,7 +292,8 @@ class DvcYaml:
                 message = f"{path} is a file of DVC, which cannot be a dependency"
                 self._checker.problem((*at, index), "dvc-file", message)
                 continue
-            yield Dependency(clean(path), join(wdir, path), self._place((*at, index)))
+            path = recorded(path, wdir, self._root)
+            yield Dependency(path, join(wdir, path), self._place((*at, index)))
 
     def _params(self, items: Any, wdir: str, at: Path) -> Iterator[ParamsFile]:
         files: dict[str, list[str] | None] = {}
@@ -301,9 +309,10 @@ class DvcYaml:
                 else:
                     files[path] = [*present, *(as_text(key) for key in keys)]
         for path, keys in files.items():
-            yield ParamsFile(
-                clean(path), join(wdir, path), self._place(places[path]), tuple(keys or ())
-            )
+            place = self._place(places[path])
+            # Of these, unlike of all else, DVC records the normal form.
+            path = posixpath.normpath(recorded(path, wdir, self._root))
+            yield ParamsFile(path, join(wdir, path), place, tuple(keys or ()))
 
     def _outs(self, raw: dict[str, Any], wdir: str, at: Path) -> Iterator[Output]:
         for section, kind in (("outs", "out"), ("metrics", "metric"), ("plots", "plot")):
@@ -315,8 +324,9 @@ class DvcYaml:
                     continue
                 if is_url(path) and not self._may_write(path, flags, where):
                     continue
+                path = recorded(path, wdir, self._root)
                 yield Output(
-                    path if is_url(path) else clean(path),
+                    path,
                     path.rstrip("/") if is_url(path) else join(wdir, path),
                     self._place(where),
                     kind,

@@ -149,7 +149,7 @@ def cacheable(stage: Stage) -> bool:
     """Whether DVC keeps executions of a stage in the run cache."""
     return bool(
         stage.cmd
-        and stage.deps
+        and (stage.deps or stage.params)
         and stage.outs
         and not stage.always_changed
         and not any(out.persist or is_outside(out.full) for out in stage.outs)

@@ -18,7 +18,7 @@ from penstock.domain.pipeline import Pipeline, Place, Stage
 from penstock.errors import ConfigError, Problem, Span, StateError
 from penstock.pipeline import codec, durable, finding
 
-_VERSION = "pipeline-3"
+_VERSION = "pipeline-4"
 
 
 def load(root: Path) -> Pipeline:
@@ -154,7 +154,8 @@ class Reader:
         from penstock.pipeline.dvcyaml import DvcYaml
 
         document = source.read(self._root / file, file=file)
-        reader = DvcYaml(document, os.path.dirname(file), self._load, self._settings)  # noqa: PTH120
+        folder, root = os.path.dirname(file), self._root.as_posix()  # noqa: PTH120
+        reader = DvcYaml(document, folder, self._load, self._settings, root)
         made, found = reader.read()
         if not found:
             for section, paths in listed.items():

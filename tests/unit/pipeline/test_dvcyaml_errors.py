@@ -96,7 +96,7 @@ stages:
         (
             "stages:\n  a: {cmd: x, outs: [b]}\n  c: {cmd: x, outs: [./b]}\n",
             (
-                "dvc.yaml:3:22: b is an output of stage a too (dvc.yaml:2:22)"
+                "dvc.yaml:3:22: ./b is an output of stage a too (dvc.yaml:2:22)"
                 " (each file has one stage that writes it)"
             ),
         ),
