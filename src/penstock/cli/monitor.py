@@ -119,7 +119,8 @@ def quality(project: Path) -> int:
         "version": state.version,
         "verdicts": [one.to_dict() for one in found],
         "history": [
-            {"until": until, "rows": rows, "value": mean} for until, rows, mean, *_ in history
+            {"until": one[0], "rows": one[1], "value": one[2], "expected": _expected(one)}
+            for one in history
         ],
     }
     output.emit(answer, lambda: _tell_quality(found, history))
@@ -372,10 +373,18 @@ def _tell_quality(found: list[Verdict], history: list[list[float]]) -> None:
         word, colour = _SIGNS[one.outcome]
         click.echo(f"{click.style(word.rjust(5), fg=colour)}  {one.name}: {one.words}")
     if history:
-        rows = [
-            [_when(until), f"{rows:,}", f"{mean:.4g}"] for until, rows, mean, *_ in history[-20:]
-        ]
-        click.echo("\n" + output.table(["labels until", "rows", "loss"], rows, right="bc"))
+        rows = []
+        for one in history[-20:]:
+            foreseen = _expected(one)
+            said = "-" if foreseen is None else f"{foreseen:.4g}"
+            rows.append([_when(one[0]), f"{one[1]:,}", f"{one[2]:.4g}", said])
+        head = ["labels until", "rows", "loss", "expected without labels"]
+        click.echo("\n" + output.table(head, rows, right="bcd"))
+
+
+def _expected(batch: list[Any]) -> float | None:
+    """Return the loss that was to be expected of a batch of labelled rows."""
+    return batch[6] if len(batch) > 6 else None
 
 
 def _said(reference: dict[str, Any] | None) -> str:

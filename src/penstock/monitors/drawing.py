@@ -10,6 +10,8 @@ from penstock.monitors.reference import Feature
 
 WIDTH = 320.0
 MOST_BARS = 30
+MOST = 10.0
+"""Times the limit, above which a number over time is drawn at the edge."""
 
 
 def bars(feature: Feature, counts: Sequence[int]) -> str:
@@ -54,39 +56,53 @@ def course(
     limit: float | None,
     title: str,
     height: float = 180.0,
+    beside: Sequence[tuple[float, float]] = (),
 ) -> str:
     """Return a number over time, with a dashed line at its limit.
+
+    What is more than `MOST` times the limit is drawn at the upper edge: else the limit, and all
+    that happens near it, could not be seen.
 
     Args:
         points: (seconds since the epoch, value), in the order of time.
         limit: what must not be exceeded.
         title: what a screen reader says.
         height: of the picture.
+        beside: another number over the same time, drawn thin.
     """
     width = WIDTH if height < 120 else 760.0
     left, bottom = 44.0, height - 22.0
-    top = max([value for _, value in points] + [limit or 0.0]) * 1.1 or 1.0
-    start, end = points[0][0], points[-1][0]
+    every = [*points, *beside]
+    top = max([value for _, value in every] + [limit or 0.0]) * 1.1 or 1.0
+    cut = bool(limit) and top > MOST * (limit or 0.0)
+    top = MOST * limit if cut and limit else top
+    start, end = min(one[0] for one in every), max(one[0] for one in every)
 
     def at(moment: float, value: float) -> tuple[float, float]:
         share = (moment - start) / (end - start) if end > start else 0.5
-        return left + share * (width - left - 8), bottom - value / top * (bottom - 10)
+        return left + share * (width - left - 8), bottom - min(value / top, 1.0) * (bottom - 10)
 
-    path = " L".join("{:.1f} {:.1f}".format(*at(*one)) for one in points)
+    path, thin = (
+        " L".join("{:.1f} {:.1f}".format(*at(*one)) for one in sorted(line))
+        for line in (points, beside)
+    )
     dots = "".join(
         f'<circle class="{"bad" if limit is not None and value > limit else "good"}" '
-        f'cx="{x:.1f}" cy="{y:.1f}" r="2.5"/>'
-        for value, (x, y) in ((one[1], at(*one)) for one in points)
+        f'cx="{x:.1f}" cy="{y:.1f}" r="2.5"><title>{_day(moment)}: {value:.3g}</title></circle>'
+        for moment, value, (x, y) in ((*one, at(*one)) for one in points)
     )
+    highest = f"{'&gt; ' if cut else ''}{top:.3g}"
     parts = [
         f'<line class="axis" x1="{left:g}" y1="{bottom:g}" x2="{width:g}" y2="{bottom:g}"/>',
         f'<text class="tick" x="{left - 6:g}" y="{bottom:g}" text-anchor="end">0</text>',
-        f'<text class="tick" x="{left - 6:g}" y="14" text-anchor="end">{top:.3g}</text>',
+        f'<text class="tick" x="{left - 6:g}" y="14" text-anchor="end">{highest}</text>',
         f'<text class="tick" x="{left:g}" y="{height - 6:g}">{_day(start)}</text>',
         f'<text class="tick" x="{width:g}" y="{height - 6:g}" text-anchor="end">{_day(end)}</text>',
         f'<path class="line" d="M{path}"/>',
         dots,
     ]
+    if len(beside) > 1:
+        parts.append(f'<path class="beside" d="M{thin}"/>')
     if limit is not None:
         _, y = at(start, limit)
         parts.append(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import html
 import time
-from typing import Any
 
 from penstock.domain.verdict import Outcome, Verdict
 from penstock.errors import StateError
-from penstock.monitors.drawing import bars, course
+from penstock.monitors.drawing import MOST, bars, course
+from penstock.monitors.quality import ASSUMPTION
 from penstock.monitors.reference import Feature, Reference
 from penstock.monitors.state import WatchState
 from penstock.monitors.watch import Watcher
@@ -29,6 +29,8 @@ _MEANINGS = {
     "stale": "The model is older than was agreed.",
 }
 _CSS = """
+dl{display:grid;grid-template-columns:max-content 1fr;gap:.15rem 1.2rem;margin:.3rem 0 1.4rem}
+dt{color:var(--soft)}dd{margin:0}.course .beside{fill:none;stroke:currentColor;opacity:.45}
 .bars .was{fill:currentColor;opacity:.28}.bars .is{fill:#0a7ea4}.alarm .bars .is{fill:#c43e1c}
 .course .line{fill:none;stroke:#0a7ea4;stroke-width:2}.course .limit{stroke:#c43e1c;
 stroke-dasharray:5 4;stroke-width:1.5}.course .bad{fill:#c43e1c}.course .good{fill:#0a7ea4}
@@ -93,27 +95,16 @@ def _head(model: str, state: WatchState, reference: Reference | None) -> str:
 
 def _alerts(state: WatchState) -> str:
     items = []
-    for one in state.alerts.values():
-        rows = [("Since", _when(one["since"])), ("How much", _amount(one))]
-        rows.append(("Likely cause", one["cause"]))
-        rows.append(("What to do", one["command"]))
+    for one in state.open_alerts().values():
+        rows = [("Since", _when(one.since)), ("How much", one.amount)]
+        rows.append(("Likely cause", one.cause))
+        rows.append(("What to do", one.command))
         told = "".join(
             f"<dt>{name}</dt><dd>{html.escape(str(value))}</dd>" for name, value in rows if value
         )
-        items.append(f"<h3>{_pill(Outcome.FAILED, one['severity'])} "
-                     f"{html.escape(one['what'])}</h3><dl>{told}</dl>")  # fmt: skip
+        items.append(f"<h3>{_pill(Outcome.FAILED, one.severity)} "
+                     f"{html.escape(one.what)}</h3><dl>{told}</dl>")  # fmt: skip
     return _section("Alerts", "".join(items))
-
-
-def _amount(alert: dict[str, Any]) -> str:
-    value, limit = alert.get("value"), alert.get("threshold")
-    if value is None:
-        return ""
-    if alert["key"] == "drift":
-        return f"{value:.1f} times what is tolerated"
-    if alert["key"] == "stale":
-        return f"{value / 86_400:.1f} days; {(limit or 0.0) / 86_400:g} are tolerated"
-    return f"{value:.3g}; {limit:.3g} is tolerated" if limit else f"{value:.3g}"
 
 
 def _meaning(state: WatchState) -> str:
@@ -142,20 +133,30 @@ def _over_time(state: WatchState) -> str:
     points = [(one["until"], max(one["exceedance"].values(), default=0.0)) for one in state.windows]
     drawing = course(points, limit=1.0, title="Greatest exceedance of each window")
     lead = "<p>How many times the strongest drift is what is tolerated, window by window. "
-    return _section("Drift over time", lead + "Above the dashed line is an alarm.</p>" + drawing)
+    lead += f"Above the dashed line is an alarm; more than {MOST:g} times is drawn at the top.</p>"
+    return _section("Drift over time", lead + drawing)
 
 
 def _quality(state: WatchState) -> str:
     history = state.quality.get("history", [])
     if len(history) < 2:
         return ""
-    points = [(one[0], one[2]) for one in history]
+    points = [(one[5] if len(one) > 5 else one[0], one[2]) for one in history]
     process = state.quality.get("process")
     limit = process["tolerated"] if process else None
     name = state.quality.get("loss", "loss")
-    drawing = course(points, limit=limit, title=f"{name} of each batch of labels")
-    lead = f"<p>{html.escape(name)} of labelled answers; smaller is better.</p>"
-    return _section("Quality over time", lead + drawing)
+    guessed = state.quality.get("estimates", [])
+    drawing = course(
+        points, limit=limit, title=f"{name} of each batch of labels", beside=guessed
+    )  # fmt: skip
+    lead = f"{html.escape(name)} of labelled answers, at the time of their requests; smaller is "
+    lead += "better. Above the dashed line is more than what is tolerated."
+    if len(guessed) > 1:
+        lead += f" The thin line is {html.escape(ASSUMPTION)}."
+    said = [one for one in state.said("estimate") if one.evidence]
+    if said and said[0].evidence[0].details.get("contradicted"):
+        lead += "</p><p><b>Labels contradict the estimate: its assumption does not hold now.</b>"
+    return _section("Quality over time", f"<p>{lead}</p>{drawing}")
 
 
 def _features(state: WatchState, reference: Reference | None) -> str:
@@ -171,7 +172,7 @@ def _features(state: WatchState, reference: Reference | None) -> str:
         evidence = verdict.evidence[0]
         feature, counts = features.get(evidence.name), state.last.get(evidence.name)
         name = html.escape(evidence.name)
-        words = html.escape(verdict.words.removeprefix(f"{evidence.name} "))
+        words = html.escape(_plain(verdict))
         rows.append(
             f"<tr><td>{_pill(verdict.outcome)}</td><td>{name}</td>"
             f'<td class="num">{evidence.details["exceedance"]:.2f}</td>'
@@ -196,6 +197,18 @@ def _history(state: WatchState, name: str) -> str:
     if len(points) < 2 or not any(value for _, value in points):
         return ""
     return course(points, limit=1.0, title=f"Exceedance of {name} over time", height=90.0)
+
+
+def _plain(verdict: Verdict) -> str:
+    """Say without statistics how a feature drifted."""
+    details = verdict.evidence[0].details
+    if verdict.outcome is not Outcome.FAILED:
+        return verdict.words
+    moved = details["shift"]
+    way = "other values than before"
+    if abs(moved) >= 0.05:
+        way = f"{'greater' if moved > 0 else 'smaller'} than before, by {abs(moved):.2f} sd"
+    return f"{way}; {details['exceedance']:.1f} times what is tolerated"
 
 
 def _feature_of(verdict: Verdict) -> bool:

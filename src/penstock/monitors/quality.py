@@ -3,7 +3,8 @@
 Two numbers stand beside each other. The *realised* loss comes from labels, which may be days late;
 an e-process says when it has declined, however often one looks. The *estimated* one needs no label
 but assumes that the chance of the label given the features is as it was; a change of exactly that
-is what it cannot see, so it never raises an alarm by itself.
+is what it cannot see, so it never raises an alarm by itself. Labels that come later are held
+against it, and it says so when they contradict it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from penstock.monitors.findings import Findings
 from penstock.monitors.labelled import Labelled, answered
 from penstock.monitors.losses import MOST, from_gate, is_probability, losses, named
 from penstock.monitors.origin import Champion
+from penstock.monitors.reckoning import CALIBRATION_ROWS, foreseen, reckon
 from penstock.monitors.state import WatchState
 from penstock.observations import Observations
 from penstock.stats import estimate
@@ -31,8 +33,6 @@ BATCH = 100
 """Labels that are waited for before they are counted, unless they have waited an hour."""
 LEAST_BASELINE = 300
 """Labelled rows that say what is normal, where no gate has measured it."""
-CALIBRATION_ROWS = 1000
-"""Labelled rows from which on probabilities can be called calibrated, or made so."""
 _WAIT = 3600.0
 _HORIZON = 7 * 86_400.0
 _KEPT = 300
@@ -89,7 +89,7 @@ class QualityMonitor:
                 )
                 memory["seen"] = until
                 self._count(holder, memory, joined, until)
-                self._conclude(memory, found, now)
+                self._conclude(state, found, now)
         self._estimate(holder, state, found)
 
     def judge(self, memory: dict[str, Any]) -> Verdict:
@@ -146,11 +146,14 @@ class QualityMonitor:
         name = memory["loss"]
         rows = losses(name, p, y)
         memory["rows"] = memory.get("rows", 0) + len(rows)
+        before = None
         if memory["scores"]:
+            before = foreseen(name, p, memory.get("calibration"))
             _calibrate(memory, p, y)
         history = memory.setdefault("history", [])
         history.append([until, len(rows), float(rows.mean()), float(rows.var()),
-                        float(joined.times.min())])  # fmt: skip
+                        float(joined.times.min()), float(joined.times.mean()),
+                        *(before or (None, None))])  # fmt: skip
         memory["history"] = history[-_KEPT:]
         if memory.get("baseline") is None:
             self._baseline(holder, memory, rows)
@@ -198,7 +201,8 @@ class QualityMonitor:
                     found[metric] = (one.value, bad)
         return found
 
-    def _conclude(self, memory: dict[str, Any], found: Findings, now: float) -> None:
+    def _conclude(self, state: WatchState, found: Findings, now: float) -> None:
+        memory = state.quality
         verdict = self.judge(memory)
         found.add("quality", (verdict,))
         found.judged("quality", verdict, {"labelled": memory.get("rows", 0)})
@@ -207,10 +211,7 @@ class QualityMonitor:
             return
         evidence = verdict.evidence[0]
         since = _since(memory, evidence.threshold or 0.0, now)
-        estimated = memory.get("estimate")
-        cause = "the relation of features and label changed: labels contradict the scores"
-        if estimated is not None and estimated > (evidence.threshold or 0.0):
-            cause = "harder requests than before: the estimate without labels declined too"
+        cause = self._cause(state, evidence.threshold or 0.0)
         alert = Alert(
             "quality", "severe", verdict.words, since, evidence.value, evidence.threshold, cause,
             "penstock retrain; or penstock rollback",
@@ -226,6 +227,33 @@ class QualityMonitor:
             }  # fmt: skip
             found.events.append((EventType.QUALITY_DECLINED, data, "quality"))
 
+    def _cause(self, state: WatchState, tolerated: float) -> str:
+        """Return what a decline probably comes from."""
+        same = reckon(state.quality["history"])
+        if same is not None:
+            said = f"{same.estimated:.4g} was to be expected of these requests"
+            if same.estimated > tolerated:
+                return f"harder requests than before: {said}"
+            return f"the relation of features and label changed: {said}"
+        bad = [one.name for one in state.said("drift") if one.outcome is Outcome.FAILED]
+        drifted = [one.removeprefix("drift of ") for one in bad if one.startswith("drift of ")]
+        if drifted:
+            return f"requests changed: {', '.join(drifted[:3])} drifted"
+        return "no feature drifted: the relation of features and label changed, or labels are wrong"
+
+    def _against(self, memory: dict[str, Any]) -> tuple[str, bool]:
+        """Return what labels say of the estimate, and whether they contradict it."""
+        same = reckon(memory["history"])
+        if same is None:
+            return "", False
+        said = (
+            f"{same.estimated:.4g} was to be expected of the last {same.rows:,} labelled rows, "
+            f"{same.realised:.4g} came of them"
+        )
+        if same.contradicts(self.settings.monitor.quality.decline):
+            return f". Labels contradict it, the assumption does not hold: {said}", True
+        return f". Labels agree: {said}", False
+
     def _estimate(self, holder: Champion, state: WatchState, found: Findings) -> None:
         """Estimate the loss of the newest window without its labels."""
         memory = state.quality
@@ -233,7 +261,8 @@ class QualityMonitor:
             return
         window = state.windows[-1]
         rows, positives = (np.asarray(one) for one in memory["calibration"])
-        if rows.sum() < CALIBRATION_ROWS or memory.get("estimated") == window["until"]:
+        done = [window["until"], memory["rows"]]
+        if rows.sum() < CALIBRATION_ROWS or memory.get("estimated") == done:
             return
         table = self.observations.read(
             window["since"], window["until"], version=holder.version, role="champion", labels=False
@@ -242,20 +271,24 @@ class QualityMonitor:
         scores = scores[~np.isnan(scores)] if scores.dtype.kind == "f" else np.empty(0)
         if not len(scores):
             return
-        memory["estimated"] = window["until"]
+        memory["estimated"] = done
         metrics = estimate.expected(scores, estimate.calibration(rows, positives))
         loss = memory["loss"]
         value = 1.0 - metrics["accuracy"] if loss == "error_rate" else metrics.get(loss)
         memory["estimate"] = value
+        known = [one for one in memory.get("estimates", []) if one[0] != window["until"]]
+        memory["estimates"] = [*known, [window["until"], value]][-_KEPT:]
         baseline = memory.get("baseline")
+        against, contradicted = self._against(memory)
         evidence = Evidence(
             f"estimated {loss}", value, n=len(scores), method="confidence-based estimation",
             threshold=DeclineProcess.from_dict(memory["process"]).tolerated if baseline else None,
-            comparison="<" if baseline else "", details={**metrics, "assumes": ASSUMPTION},
+            comparison="<" if baseline else "",
+            details={**metrics, "assumes": ASSUMPTION, "contradicted": contradicted},
         )  # fmt: skip
         worse = evidence.threshold is not None and value is not None and value > evidence.threshold
-        words = f"{loss} {value:.4g} on the last {len(scores):,} rows: {ASSUMPTION}"
-        outcome = Outcome.INCONCLUSIVE if worse else Outcome.PASSED
+        words = f"{loss} {value:.4g} on the last {len(scores):,} rows: {ASSUMPTION}{against}"
+        outcome = Outcome.INCONCLUSIVE if worse or contradicted else Outcome.PASSED
         found.add("estimate", (_verdict(ESTIMATED, outcome, words, evidence),))
 
 
@@ -276,7 +309,7 @@ def _calibrate(memory: dict[str, Any], score: Any, label: Any) -> None:
 def _recent(history: list[list[float]], most: int = 500) -> dict[str, Any]:
     """Return the mean loss of the last batches, with a 95 % interval."""
     n, total, squares = 0, 0.0, 0.0
-    for _, rows, mean, variance, _ in reversed(history):
+    for _, rows, mean, variance, *_ in reversed(history):
         if n and n + rows > most:
             break
         n, total = n + int(rows), total + rows * mean
@@ -290,7 +323,7 @@ def _since(memory: dict[str, Any], tolerated: float, now: float) -> float:
     """Return when the decline began: where the excess over what is tolerated last turned up."""
     best, excess, since = 0.0, 0.0, now
     start: float | None = None
-    for _, rows, mean, _, first in memory["history"]:
+    for _, rows, mean, _, first, *_ in memory["history"]:
         if excess <= 0.0:
             excess, start = 0.0, first
         excess += rows * (mean - tolerated)
