@@ -1,5 +1,5 @@
 # Paths are plain strings here: there may be 100,000 of them.
-# ruff: noqa: PTH103, PTH105, PTH108, PTH116, PTH120, PTH123
+# ruff: noqa: PTH101, PTH102, PTH103, PTH105, PTH108, PTH112, PTH116, PTH120, PTH123
 """Links: how a file of the workspace is made from an object of the cache."""
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ _NOT_SUPPORTED = frozenset(
     }
 )
 _SMALL = 1 << 16
+_GROUP = 0o2775
 _STALE_SECONDS = 24 * 3600
 UMASK = os.umask(0)
 os.umask(UMASK)
@@ -92,8 +93,14 @@ class Linker:
         )
 
     def best(self, device: int) -> str:
-        """Return the kind that comes first among those not known to fail on a device."""
-        return self._working.get(device, self.kinds)[0]
+        """Return the kind that comes first among those not known to fail on a device.
+
+        Whether blocks can be shared shows only when it is tried, for which there is reason as
+        long as a real link may be what works.
+        """
+        if known := self._working.get(device):
+            return known[0]
+        return next((kind for kind in self.kinds if kind in ("hardlink", "symlink")), self.kinds[0])
 
     def _near(self, directory: str, device: int) -> str:
         """Return where to make a file that is to be moved to a directory."""
@@ -115,6 +122,18 @@ def sweep(directory: str) -> None:
         for entry in entries:
             if entry.stat(follow_symlinks=False).st_mtime < limit:
                 discard(entry.path)
+
+
+def make_directory(path: str, *, shared: bool) -> None:
+    """Make a directory of the cache, and those above it; for the group where it is shared."""
+    if not shared:
+        os.makedirs(path, exist_ok=True)
+    elif not os.path.isdir(path):
+        make_directory(os.path.dirname(path), shared=True)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(path)
+        with contextlib.suppress(OSError):
+            os.chmod(path, _GROUP)
 
 
 def discard(part: str) -> None:

@@ -1,5 +1,5 @@
 # Paths are plain strings here: there may be 100,000 of them.
-# ruff: noqa: PTH101, PTH103, PTH105, PTH108, PTH112, PTH116, PTH123
+# ruff: noqa: PTH101, PTH105, PTH108, PTH112, PTH116, PTH123
 """Objects of the cache: `files/md5/<2 hex>/<30 hex>`, mode 0444, written whole or not at all.
 
 An object is written under a temporary name in the same file system and renamed, so a kill or a
@@ -25,7 +25,7 @@ from penstock.artifacts.faults import NO_ROOM, changed, corrupt, missing
 from penstock.artifacts.hashing import digest_file, digest_files
 from penstock.artifacts.index import HashIndex
 from penstock.artifacts.legacy import text_digest
-from penstock.artifacts.links import UMASK, discard, reflink, sweep
+from penstock.artifacts.links import discard, make_directory, reflink, sweep
 from penstock.artifacts.stamps import Stamp
 
 _MODE = 0o444
@@ -54,7 +54,7 @@ class Objects:
         self._parts = f"{cache_dir}/penstock-tmp"
         self._index = index
         self._aside = aside
-        self._directory_mode = 0o2775 if shared else 0o777 & ~UMASK
+        self._shared = shared
         self._made: set[str] = set()
         self._prefix = f"{self._parts}/{os.getpid()}-{os.urandom(6).hex()}"
         self._numbers = itertools.count()
@@ -229,9 +229,7 @@ class Objects:
         if path in self._made:
             return
         if not os.path.isdir(path):
-            os.makedirs(path, exist_ok=True)
-            with contextlib.suppress(OSError):
-                os.chmod(path, self._directory_mode)
+            make_directory(path, shared=self._shared)
         elif path == self._parts:
             sweep(path)
         self._made.add(path)

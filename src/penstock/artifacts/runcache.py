@@ -1,5 +1,5 @@
 # Paths are plain strings here: there may be 100,000 of them.
-# ruff: noqa: PTH105, PTH123
+# ruff: noqa: PTH101, PTH105, PTH123
 """The run cache: `runs/<key[:2]>/<key>/<value>`, mode 0644, one file for each execution."""
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import os
 import re
 from pathlib import Path
 
-from penstock.artifacts.links import discard, temporary
+from penstock.artifacts.links import discard, make_directory, temporary
 
 _NAME = re.compile(r"[0-9a-f]{64}\Z")
 
@@ -19,10 +19,12 @@ class RunCache:
 
     Args:
         directory: `runs` of the cache.
+        shared: whether it is for a group.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, shared: bool = False) -> None:
         self._directory = directory
+        self._shared = shared
 
     def get(self, key: str) -> list[tuple[str, str]]:
         """Return (value, text) of all executions under a key, newest first."""
@@ -43,11 +45,13 @@ class RunCache:
         target = directory / value
         if target.exists():
             return
-        directory.mkdir(parents=True, exist_ok=True)
+        make_directory(os.fspath(directory), shared=self._shared)
         part = temporary(os.fspath(directory))
         with contextlib.ExitStack() as undo:
             undo.callback(discard, part)
             with open(part, "x", encoding="utf-8", newline="") as file:
                 file.write(text)
+            if self._shared:
+                os.chmod(part, 0o664)
             os.replace(part, target)
             undo.pop_all()

@@ -48,7 +48,7 @@ class Store:
         )
         self._digests = Digests(config.root, index)
         self._workspace = self._workspace_of(self.objects)
-        self._run_cache = RunCache(config.cache_dir / "runs")
+        self._run_cache = RunCache(config.cache_dir / "runs", shared=config.shared)
 
     @classmethod
     def open(

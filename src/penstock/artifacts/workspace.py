@@ -41,7 +41,7 @@ class Workspace:
             target = f"{path}/{relative}" if relative else os.fspath(path)
             status = os.lstat(target)
             if not self._is_linked(status, target, md5):
-                if not synced and self._linker.kinds[0] in ("hardlink", "symlink"):
+                if not synced and self._linker.best(status.st_dev) in ("hardlink", "symlink"):
                     # From now on the cache is the only copy.
                     self._objects.sync()
                     synced = True
