@@ -76,6 +76,8 @@ class App:
         orders = await asyncio.start_unix_server(
             control.serve, sock=places.listen(self.state / places.SOCKET), limit=LIMIT
         )
+        if self._tap is not None:
+            await self._tap.begin()
         self._record()
         self._log.write(f"answers at {self.url}", {"event.action": "gateway-started"})
         gc.freeze()  # modules need not be looked through for garbage while requests wait
@@ -127,7 +129,7 @@ class App:
         self._fleet.apply(table)
         self._plane.took_table()
         if self._tap is not None:
-            self._tap.model = self._plane.model()
+            self._tap.serve(self._plane.model())
 
     async def _apply(self, item: dict[str, Any]) -> dict[str, Any]:
         table = TrafficTable.from_dict(item["table"])

@@ -1,7 +1,9 @@
 """The tap: hands answered requests to the writer of the prediction log, never waiting for it.
 
-Labels are different: whoever sent one is told that it is accepted only once the writer has it on
-disk. What the writer has not answered for is sent again when it had to be started anew.
+An answered request is in a spool before its answer goes out, where it survives this process; the
+writer is told where it stands. Labels are different: whoever sent one is told that it is accepted
+only once the writer has it on disk. Of what the writer has not answered for, another one is told
+when it had to be started anew.
 """
 
 from __future__ import annotations
@@ -23,16 +25,14 @@ from penstock.gateway import places
 from penstock.gateway.exchange import Exchange
 from penstock.gateway.options import GatewayOptions
 from penstock.gateway.split import place
+from penstock.gateway.spools import Spools
 from penstock.observations import records
+from penstock.observations.ownership import left_behind
 
 PAUSE = 0.05
-"""Seconds for which records are gathered before they are sent."""
+"""Seconds after which the writer is told of new records."""
 PATIENCE = 15.0
 """Seconds that the writer gets to write the rest when the gateway stops."""
-MAX_BUFFER = 32 << 20
-"""Bytes that may wait for the writer; more is dropped and counted."""
-MAX_HELD = 64 << 20
-"""Bytes that are kept until the writer has them on disk; of more, the oldest are let go."""
 LABEL_PATIENCE = 10.0
 """Seconds after which a label that is not on disk yet is refused."""
 MAX_BODY = 1 << 20
@@ -59,7 +59,7 @@ class Tap(asyncio.Protocol):
 
     Attributes:
         dropped: records lost because the writer was too slow, dead, or its disk full.
-        written: records that the writer has put on disk.
+        written: records that the writer has put into the store.
         error: the writer's last trouble, "" for none.
     """
 
@@ -67,16 +67,12 @@ class Tap(asyncio.Protocol):
         self.dropped = 0
         self.written = 0
         self.error = ""
-        self.model = ""
         self._options = options
         self._state = state
         self._loop = asyncio.get_running_loop()
-        self._gathered: list[records.Record] = []
+        self._spools = Spools(Path(options.log_dir), options.log_exclude, options.log_interval)
         self._labels: deque[_Labels] = deque()
         self._told: deque[_Labels] = deque()
-        self._held: deque[bytes] = deque()
-        self._held_bytes = 0
-        self._forgotten = 0
         self._scheduled = False
         self._transport: asyncio.Transport | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -84,26 +80,39 @@ class Tap(asyncio.Protocol):
         self._starting: asyncio.Task[None] | None = None
         self._closing = False
 
+    def serve(self, model: str) -> None:
+        """Name the model that answers from now on."""
+        self._spools.serve(model)
+
+    async def begin(self) -> None:
+        """Start the writer if there is something that a killed gateway has left to it."""
+        if await asyncio.to_thread(left_behind, Path(self._options.log_dir)):
+            self._start_again()
+
     def take(self, exchange: Exchange) -> None:
-        """Keep an answered request, unless sampling says no."""
+        """Keep an answered request, unless sampling says no.
+
+        When this returns it survives the end of this process, so it must precede the answer.
+        """
         sample = self._options.log_sample
         if sample < 1.0 and place(exchange.id.encode(), b"log") >= sample * 100.0:
             return
-        body = exchange.body if len(exchange.body) <= MAX_BODY else b""
-        self._gathered.append(
-            records.Record(
-                exchange.id,
-                time.time() - exchange.seconds,
-                exchange.version,
-                exchange.role,
-                exchange.status,
-                exchange.seconds,
-                exchange.kind,
-                body,
-                exchange.answer if len(exchange.answer) <= MAX_BODY else b"",
-            )
+        seconds, body, answer = exchange.seconds, exchange.body, exchange.answer
+        record = (
+            exchange.id,
+            time.time() - seconds,
+            exchange.version,
+            exchange.role,
+            exchange.status,
+            seconds,
+            exchange.kind,
+            body if len(body) <= MAX_BODY else b"",
+            answer if len(answer) <= MAX_BODY else b"",
         )
-        self._schedule()
+        if not self._spools.append(records.encode_record(record)):
+            self.dropped += 1
+        if not self._scheduled:
+            self._schedule()
 
     def tell(self, items: list[records.Feedback], done: Done) -> None:
         """Keep what became known of earlier requests.
@@ -142,36 +151,13 @@ class Tap(asyncio.Protocol):
 
     def _send(self) -> None:
         self._scheduled = False
-        gathered, self._gathered = self._gathered, []
-        transport = self._transport
-        if transport is None:
-            self._gathered = gathered[-20_000:]
-            self.dropped += len(gathered) - len(self._gathered)
+        if self._transport is None:
             self._start_again()
             return
         self._send_labels()
-        if not gathered:
-            return
-        if transport.get_write_buffer_size() > MAX_BUFFER:
-            self.dropped += len(gathered)
-            return
-        message = records.encode(records.TRAFFIC, gathered)
-        transport.write(message)
-        self._hold(message)
-
-    def _hold(self, message: bytes) -> None:
-        self._held.append(message)
-        self._held_bytes += len(message)
-        while self._held_bytes > MAX_HELD:
-            self._held_bytes -= len(self._held.popleft())
-            self._forgotten += 1
-
-    def _taken(self, count: int) -> None:
-        """Let go of messages that are on disk."""
-        known = min(count, self._forgotten)
-        self._forgotten -= known
-        for _ in range(min(count - known, len(self._held))):
-            self._held_bytes -= len(self._held.popleft())
+        stretches = self._spools.untold()
+        if stretches:
+            self._transport.write(records.encode(records.SPOOLED, stretches))
 
     def _start_again(self) -> None:
         if self._closing or (self._starting is not None and not self._starting.done()):
@@ -187,7 +173,7 @@ class Tap(asyncio.Protocol):
         command = [
             sys.executable, "-m", "penstock.observations.writer",
             "--dir", self._options.log_dir, "--fd", str(theirs.fileno()),
-            "--model", self.model, "--exclude", json.dumps(self._options.log_exclude),
+            "--exclude", json.dumps(self._options.log_exclude),
             "--interval", str(self._options.log_interval), "--keep", str(self._options.log_keep),
         ]  # fmt: skip
         try:
@@ -216,13 +202,13 @@ class Tap(asyncio.Protocol):
         self._schedule()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Remember the socket; send again what an earlier writer did not answer for."""
+        """Remember the socket; tell again what an earlier writer did not answer for."""
         self._transport = cast(asyncio.Transport, transport)
         self._labels.extendleft(reversed(self._told))
         self._told.clear()
-        self._forgotten = 0
-        for message in self._held:
-            self._transport.write(message)
+        stretches = self._spools.unstored()
+        if stretches:
+            self._transport.write(records.encode(records.SPOOLED, stretches))
 
     def data_received(self, data: bytes) -> None:
         """Note what the writer says of its work."""
@@ -231,17 +217,18 @@ class Tap(asyncio.Protocol):
             said = json.loads(line)
             for _ in range(said.get("kept", 0) + said.get("refused", 0)):
                 self._told.popleft().done(said.get("error", ""))
-            if "taken" in said:
-                self._taken(said["taken"])
+            if "stored" in said:
                 self.written += said["written"]
-                self.dropped += said["dropped"]
-                self.error = said["error"]
+                self.dropped += said["dropped"] + sum(map(self._spools.lost, said["gone"]))
+                self.error = said["error"] or self._spools.error
+                for name, end in said["stored"]:
+                    self._spools.stored(name, end)
 
     def connection_lost(self, _exc: Exception | None) -> None:
         """Start another writer when there is something to write."""
         self._transport = None
         self._buffer = b""
-        if self._held or self._told or self._labels:
+        if self._spools.waiting or self._told or self._labels:
             self._start_again()
 
     async def close(self) -> None:
@@ -249,9 +236,10 @@ class Tap(asyncio.Protocol):
         self._closing = True
         if self._starting is not None:
             await asyncio.wait([self._starting])
-        if self._transport is None and (self._gathered or self._labels or self._held):
+        if self._transport is None and (self._spools.waiting or self._labels):
             await self._start()
         self._send()
+        await self._spools.release()
         if self._transport is not None:
             self._transport.close()
         if self._process is not None:

@@ -3,6 +3,10 @@
     DIR/log/2026-11-24/21/1764018000123-1764018001999-<random>.parquet     traffic
     DIR/labels/2026-11-24/21/...                                           labels
 
+Instead of the random part, a file of traffic that came out of spools names the stretches of them
+that it covers, as far as their records fall into its hour. It gets its name when it is whole, so
+whoever reads a spool again after a kill knows from the names what is in the store already.
+
 Merging is safe against being killed: what a merged file was made of stands in its own metadata, so
 that sources which survived a kill are removed at the next merge and no row is there twice.
 """
@@ -13,17 +17,38 @@ import contextlib
 import json
 import math
 import os
+import re
 import secrets
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+from penstock.observations import ownership
 
 LOG = "log"
 LABELS = "labels"
+LOG_SPOOL = "traffic"
+"""How names of spools of traffic begin."""
 FULL = 500_000
 """Rows of a merged file, about; so much is in memory while files are merged."""
 _SOURCES = b"penstock.sources"
+_ORIGIN = re.compile(r"([0-9a-f]{10})_([0-9a-f]+)_([0-9a-f]+)")
+MAX_ORIGINS = 7
+"""Most stretches that the name of a file has room for."""
+
+
+class Origin(NamedTuple):
+    """A stretch of a spool.
+
+    Attributes:
+        id: of the spool.
+        start, end: offsets in it.
+    """
+
+    id: str
+    start: int
+    end: int
 
 
 def listed(
@@ -63,20 +88,45 @@ def read(path: Path, columns: Sequence[str] | None = None) -> Any:
     return table.replace_schema_metadata()
 
 
-def write(directory: Path, kind: str, table: Any, first: float, last: float) -> Path:
+def folder_of(directory: Path, kind: str, moment: float) -> Path:
+    """Return where the rows of a time, in seconds since the epoch, are."""
+    return directory / kind / time.strftime("%Y-%m-%d/%H", time.gmtime(moment))
+
+
+def origins(path: Path) -> list[Origin]:
+    """Return the stretches of spools that a file of traffic covers, by its name."""
+    _, _, last = path.name.split("-")
+    return [Origin(id, int(start, 16), int(end, 16)) for id, start, end in _ORIGIN.findall(last)]
+
+
+def write(
+    directory: Path,
+    kind: str,
+    table: Any,
+    first: float,
+    last: float,
+    covers: Sequence[Origin] = (),
+) -> Path:
     """Write a table as one file, durably; return its path.
+
+    Args:
+        directory: of the store.
+        kind: `LOG`, `LABELS` or the like.
+        table: a `pyarrow.Table`.
+        first, last: times that its rows lie between, in seconds since the epoch.
+        covers: what the rows were made of, at most `MAX_ORIGINS`.
 
     Raises:
         OSError: the disk refused; nothing of the file is left behind.
     """
     import pyarrow.parquet as pq
 
-    hour = time.strftime("%Y-%m-%d/%H", time.gmtime(first))
-    folder = directory / kind / hour
+    folder = folder_of(directory, kind, first)
     folder.mkdir(parents=True, exist_ok=True)
+    own = "+".join(f"{id}_{start:x}_{end:x}" for id, start, end in covers) or secrets.token_hex(4)
     # Spans are rounded outwards, so that no row is missed by its file's name.
     name = f"{math.floor(first * 1000):013d}-{math.ceil(last * 1000):013d}"
-    path = folder / f"{name}-{secrets.token_hex(4)}.parquet"
+    path = folder / f"{name}-{own}.parquet"
     fresh = path.with_name(f".{path.name}.new")
     try:
         pq.write_table(table, fresh, compression="zstd", compression_level=1)
@@ -113,12 +163,19 @@ def compact(directory: Path, kind: str, before: float) -> int:
         hours.setdefault(path.parent, []).append(path)
     changed = 0
     for files in hours.values():
+        files = [one for one in files if not _needed(directory, one)]
         if len(files) < 2 or max(span(one)[1] for one in files) >= before:
             continue
         left = _without_sources(files)
         merged = sum(_merge(directory, kind, group) for group in _groups(left))
         changed += bool(merged) or len(left) < len(files)
     return changed
+
+
+def _needed(directory: Path, path: Path) -> bool:
+    """Tell whether a file's name still says which part of a spool needs no writing."""
+    spools = (ownership.path_of(directory, LOG_SPOOL, one.id) for one in origins(path))
+    return any(spool.exists() for spool in spools)
 
 
 def expire(directory: Path, kind: str, before: float) -> int:

@@ -1,7 +1,7 @@
 """What goes over the wire from the gateway to the writer, and the rows that are made of it.
 
-A message is a ``u32`` length and a msgpack array ``[kind, items]``. Items of `TRAFFIC` are
-`Record` as arrays, items of `FEEDBACK` are `Feedback` as arrays.
+A message is a ``u32`` length and a msgpack array ``[kind, items]``. Items of `SPOOLED` are
+`Stretch` as arrays: where records stand; items of `FEEDBACK` are `Feedback` as arrays.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-TRAFFIC = 1
+SPOOLED = 1
 FEEDBACK = 2
 
 _LENGTH = struct.Struct("<I")
@@ -43,6 +43,21 @@ class Record(msgspec.Struct, array_like=True, gc=False):
     answer: bytes
 
 
+class Stretch(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """Where records stand that the writer is to put into the store.
+
+    Attributes:
+        name: path of the segment.
+        start, end: offsets in it.
+        resumed: whether another writer may have stored a part of it already.
+    """
+
+    name: str
+    start: int
+    end: int
+    resumed: bool = False
+
+
 class Feedback(msgspec.Struct, array_like=True, gc=False):
     """What became known later about a request.
 
@@ -68,11 +83,16 @@ class _Message(msgspec.Struct, array_like=True):
 
 _encoder = msgspec.msgpack.Encoder()
 _message = msgspec.msgpack.Decoder(_Message)
-_records = msgspec.msgpack.Decoder(list[Record])
+_stretches = msgspec.msgpack.Decoder(list[Stretch])
 _feedback = msgspec.msgpack.Decoder(list[Feedback])
 
 
-def encode(kind: int, items: Sequence[Record] | Sequence[Feedback]) -> bytes:
+encode_record = _encoder.encode
+"""Returns the bytes of a record; a tuple of what it is made of will do."""
+decode_record = msgspec.msgpack.Decoder(Record).decode
+
+
+def encode(kind: int, items: Sequence[Stretch] | Sequence[Feedback]) -> bytes:
     """Return one message."""
     payload = _encoder.encode((kind, items))
     return _LENGTH.pack(len(payload)) + payload
@@ -84,7 +104,7 @@ class MessageReader:
     def __init__(self) -> None:
         self._buffer = bytearray()
 
-    def feed(self, data: bytes) -> Iterator[list[Record] | list[Feedback]]:
+    def feed(self, data: bytes) -> Iterator[list[Stretch] | list[Feedback]]:
         """Yield the items of each message that is complete with `data`."""
         buffer = self._buffer
         buffer += data
@@ -96,5 +116,5 @@ class MessageReader:
                 break
             message = _message.decode(bytes(buffer[start + _LENGTH.size : end]))
             start = end
-            yield (_records if message.kind == TRAFFIC else _feedback).decode(message.items)
+            yield (_stretches if message.kind == SPOOLED else _feedback).decode(message.items)
         del buffer[:start]

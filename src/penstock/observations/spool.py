@@ -7,15 +7,16 @@ lives. What a killed writer left behind is found by the next one: its lock is fr
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-import secrets
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import msgspec
+
+from penstock.observations import ownership
 from penstock.observations.records import FEEDBACK, Feedback, MessageReader, encode
 
-_NAMES = "labels-*.spool"
+_PREFIX = "labels"
 
 
 class Spool:
@@ -27,7 +28,7 @@ class Spool:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._path = directory / f"labels-{secrets.token_hex(4)}.spool"
+        self._path = Path()
         self._descriptor = -1
 
     def keep(self, items: Sequence[Feedback]) -> None:
@@ -37,7 +38,9 @@ class Spool:
             OSError: the disk refused; none of them is kept.
         """
         if self._descriptor < 0:
-            self._open()
+            _, self._path, self._descriptor = ownership.create(
+                self._directory, _PREFIX, ownership.OWN
+            )
         end = os.fstat(self._descriptor).st_size
         try:
             _write(self._descriptor, encode(FEEDBACK, items))
@@ -59,31 +62,21 @@ class Spool:
             os.close(self._descriptor)
             self._descriptor = -1
 
-    def _open(self) -> None:
-        self._directory.mkdir(parents=True, exist_ok=True)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        self._descriptor = os.open(self._path, flags, 0o600)
-        fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
 
 def orphans(directory: Path) -> Iterator[tuple[Path, list[Feedback]]]:
     """Yield what killed writers left; a file is removed once its labels were taken over.
 
-    A message that was cut short was never acknowledged, and is left out.
+    A message that was cut short, or is none at all, was never acknowledged, and is left out.
     """
-    for path in sorted(directory.glob(_NAMES)):
-        try:
-            file = path.open("rb")
-        except FileNotFoundError:
-            continue
-        with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue  # its writer is alive
+    for path in sorted(directory.glob(f"{_PREFIX}-*.spool")):
+        descriptor = ownership.take(path, ownership.OWN)
+        if descriptor is None:
+            continue  # its writer is alive
+        with open(descriptor, "rb") as file:  # noqa: PTH123 - it is open already
             found: list[Feedback] = []
-            for items in MessageReader().feed(file.read()):
-                found += [one for one in items if isinstance(one, Feedback)]
+            with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
+                for items in MessageReader().feed(file.read()):
+                    found += [one for one in items if isinstance(one, Feedback)]
             yield path, found
             path.unlink(missing_ok=True)
 

@@ -27,7 +27,12 @@ class Observations:
         self.directory = Path(directory)
 
     def append_batch(
-        self, records: Sequence[Record], *, model: str = "", exclude: Collection[str] = ()
+        self,
+        records: Sequence[Record],
+        *,
+        model: str = "",
+        exclude: Collection[str] = (),
+        covers: Sequence[files.Origin] = (),
     ) -> int:
         """Write records as one file per hour that they fall into.
 
@@ -35,6 +40,7 @@ class Observations:
             records: answered requests.
             model: name of the model.
             exclude: features that must not be kept.
+            covers: stretches of spools that the records are all of, for `files.origins`.
 
         Returns:
             The number of rows written.
@@ -47,7 +53,7 @@ class Observations:
         rows = 0
         for part in files.by_hour(records):
             table = traffic_table(part, model=model, exclude=exclude)
-            files.write(self.directory, LOG, table, part[0].time, part[-1].time)
+            files.write(self.directory, LOG, table, part[0].time, part[-1].time, covers)
             rows += table.num_rows
         return rows
 

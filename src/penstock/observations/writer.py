@@ -1,12 +1,16 @@
-"""The writer process: takes traffic from the gateway and writes it in batches.
+"""The writer process: puts into the store what the gateway has in its spools, and labels.
 
-    python -m penstock.observations.writer --dir DIR --fd N --model NAME --exclude a,b
+    python -m penstock.observations.writer --dir DIR --fd N --exclude a,b
 
-It ends when the gateway closes its end, after everything received is on disk. It answers with lines
-of JSON. Of labels, which are on disk before it says so: ``{"kept": 1}``, messages in the order of
-their arrival, or ``{"refused": 1, "error": "..."}``. Of traffic, once a file is written:
-``{"taken": 3, "written": 10, "dropped": 0, "error": ""}``, messages and records. What it has not
-answered for, the gateway sends again when it had to start another writer.
+The gateway tells where records stand. It is answered with lines of JSON. Of labels, which are on
+disk before it is said so: ``{"kept": 1}``, messages in the order of their arrival, or
+``{"refused": 1, "error": "..."}``. Of traffic, once a file is written:
+``{"stored": [[NAME, 4096]], "gone": [], "written": 10, "dropped": 0, "error": ""}``, offsets up to
+which spools need not be kept, spools that cannot be read any more, and numbers of records. Another
+writer, when the gateway had to start one, is told of all that there is no such answer for.
+
+It ends when the gateway closes its end, or is killed, after everything that was answered is in the
+store. What others that were killed left behind is stored when it starts, and every ten minutes.
 """
 
 from __future__ import annotations
@@ -23,14 +27,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from penstock.logs import ERROR, from_environment
-from penstock.observations.records import Feedback, MessageReader, Record
+from penstock.observations.intake import Intake
+from penstock.observations.records import Feedback, MessageReader, Stretch
 from penstock.observations.spool import Spool, orphans
 from penstock.observations.store import Observations
 
-MAX_RECORDS = 20_000
-"""Records in memory after which a file is written at once."""
-MAX_BYTES = 64 << 20
-"""Bytes of bodies in memory after which a file is written at once."""
 RETRY = 10.0
 """Seconds after which labels that the store refused are tried again."""
 COMPACT_EVERY = 600.0
@@ -42,26 +43,23 @@ class Writer:
 
     Args:
         store: where to.
-        model: name of the model.
         exclude: features that must not be kept.
         interval: seconds after which what was gathered is written.
         keep: seconds for which traffic is kept, 0 for ever.
     """
 
     def __init__(
-        self, store: Observations, model: str, exclude: frozenset[str], interval: float, keep: float
+        self, store: Observations, exclude: frozenset[str], interval: float, keep: float
     ) -> None:
         self._store = store
-        self._model = model
-        self._exclude = exclude
         self._interval = interval
         self._keep = keep
-        self._records: list[Record] = []
         self._feedback: list[Feedback] = []
         self._log = from_environment("writer")
         self._spool = Spool(store.directory)
-        self._messages = 0
-        self._bytes = 0
+        self._intake = Intake(store, exclude, self._trouble)
+        self._left = self._intake.recover()
+        self._leaving = True
         self._due = 0.0
         self._tidied = time.monotonic()
 
@@ -70,19 +68,35 @@ class Writer:
         reader = MessageReader()
         self._inherit()
         while True:
-            wait = None
-            if self._records or self._feedback:
-                wait = max(0.0, self._due - time.monotonic())
-            if select.select([connection], [], [], wait)[0]:
+            if select.select([connection], [], [], self._patience())[0]:
                 data = connection.recv(1 << 20)
                 if not data:
                     break
                 self._take(connection, list(reader.feed(data)))
+            elif self._leaving:
+                self._recover()
             if self._ripe():
                 self._write(connection)
         self._write(None)
+        while self._intake.waiting:
+            self._write(None)
         if not self._feedback:
             self._spool.close()
+        self._left, self._leaving = self._intake.recover(), True
+        while self._leaving:
+            self._recover()
+
+    def _patience(self) -> float | None:
+        """Return for how many seconds there is nothing to do but to listen."""
+        if self._leaving or self._intake.full:
+            return 0.0
+        if self._waiting:
+            return max(0.0, self._due - time.monotonic())
+        return None
+
+    @property
+    def _waiting(self) -> bool:
+        return bool(self._feedback) or self._intake.waiting
 
     def _inherit(self) -> None:
         """Take over the labels of writers that were killed."""
@@ -92,23 +106,31 @@ class Writer:
         except OSError as error:
             self._trouble("labels of a writer that was killed cannot be stored yet", error)
 
+    def _recover(self) -> None:
+        """Take over one spool of a gateway that was killed."""
+        count = next(self._left, None)
+        self._leaving = count is not None
+        if count:
+            self._log.write(
+                f"stored {count} predictions that a killed gateway had answered",
+                {"event.action": "predictions-recovered"},
+            )
+
     def _take(
-        self, connection: socket.socket, messages: Sequence[Sequence[Record | Feedback]]
+        self, connection: socket.socket, messages: Sequence[Sequence[Stretch] | Sequence[Feedback]]
     ) -> None:
         """Take messages; the labels of all of them are made durable at once."""
-        if messages and not self._records and not self._feedback:
+        if messages and not self._waiting:
             self._due = time.monotonic() + self._interval
         labels: list[Feedback] = []
         told = 0
         for items in messages:
-            records = [one for one in items if isinstance(one, Record)]
-            if items and not records:
-                labels += [one for one in items if isinstance(one, Feedback)]
-                told += 1
+            stretches = [one for one in items if isinstance(one, Stretch)]
+            if stretches:
+                self._intake.add(stretches)
                 continue
-            self._messages += 1
-            self._records += records
-            self._bytes += sum(len(one.body) + len(one.answer) for one in records)
+            labels += [one for one in items if isinstance(one, Feedback)]
+            told += 1
         if not told:
             return
         try:
@@ -121,25 +143,11 @@ class Writer:
             self._say(connection, {"kept": told})
 
     def _ripe(self) -> bool:
-        if not self._records and not self._feedback:
-            return False
-        full = len(self._records) >= MAX_RECORDS or self._bytes >= MAX_BYTES
-        return full or time.monotonic() >= self._due
+        return self._waiting and (self._intake.full or time.monotonic() >= self._due)
 
     def _write(self, connection: socket.socket | None) -> None:
-        records, self._records = self._records, []
-        taken, self._messages = self._messages, 0
-        self._bytes = 0
-        said: dict[str, object] = {"taken": taken, "written": 0, "dropped": 0, "error": ""}
-        try:
-            if records:
-                records.sort(key=lambda one: one.time)
-                self._store.append_batch(records, model=self._model, exclude=self._exclude)
-                said["written"] = len(records)
-        except OSError as error:
-            # A full disk must not stop the traffic: what could not be written is counted.
-            said |= {"dropped": len(records), "error": str(error)}
-            self._trouble(f"the prediction log lost {len(records)} records", error)
+        said = self._intake.store()
+        self._due = time.monotonic() + self._interval
         try:
             if self._feedback:
                 self._store.append_feedback(self._feedback)
@@ -152,15 +160,15 @@ class Writer:
             said["error"] = str(error)
             self._trouble("labels wait to be written", error)
         self._say(connection, said)
+        self._intake.read()
 
-    def _trouble(self, words: str, error: OSError) -> None:
+    def _trouble(self, words: str, error: Exception) -> None:
         self._log.write(
             f"{words}: {error}",
             {
                 "event.action": "prediction-log-refused",
                 "error.type": type(error).__name__,
                 "error.message": str(error),
-                "penstock.model": self._model,
             },
             level=ERROR,
         )
@@ -178,6 +186,7 @@ class Writer:
         if now - self._tidied < COMPACT_EVERY:
             return
         self._tidied = now
+        self._left, self._leaving = self._intake.recover(), True
         moment = time.time()
         self._store.compact(moment - moment % 3600.0)
         if self._keep:
@@ -189,7 +198,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="penstock.observations.writer")
     parser.add_argument("--dir", type=Path, required=True)
     parser.add_argument("--fd", type=int, required=True)
-    parser.add_argument("--model", default="")
     parser.add_argument("--exclude", default="[]", help="JSON list of features")
     parser.add_argument("--interval", type=float, default=1.0)
     parser.add_argument("--keep", type=float, default=0.0)
@@ -199,7 +207,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.nice(5)  # requests come first
     writer = Writer(
         Observations(given.dir),
-        given.model,
         frozenset(json.loads(given.exclude)),
         given.interval,
         given.keep,

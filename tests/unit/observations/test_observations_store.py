@@ -5,7 +5,7 @@ import pytest
 from penstock.inference import frames
 from penstock.observations import Observations
 from penstock.observations.bodies import features, predictions
-from penstock.observations.records import TRAFFIC, MessageReader, Record, encode
+from penstock.observations.records import SPOOLED, MessageReader, Record, Stretch, encode
 
 HOUR = 3600.0
 
@@ -142,15 +142,15 @@ def test_predictions_of_all_forms():
 
 
 def test_messages_survive_any_splitting():
-    records = [record(k, float(k)) for k in range(5)]
-    stream = encode(TRAFFIC, records[:2]) + encode(TRAFFIC, records[2:])
+    told = [Stretch("a name", 8 * k, 8 * k + 8) for k in range(5)]
+    stream = encode(SPOOLED, told[:2]) + encode(SPOOLED, told[2:])
     for size in (1, 7, 100, len(stream)):
         reader = MessageReader()
         found = []
         for at in range(0, len(stream), size):
             for items in reader.feed(stream[at : at + size]):
                 found += items
-        assert found == records
+        assert found == told
 
 
 def test_a_merge_that_was_killed_doubles_nothing(tmp_path):

@@ -1,0 +1,142 @@
+"""SIGKILL at any moment, of the gateway, with its writer, or of everything: what was answered is
+in the store, once. PENSTOCK_KILLS=200 makes it long.
+"""
+
+import asyncio
+import collections
+import contextlib
+import itertools
+import json
+import os
+import random
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from serving_traffic import read_answer, request
+
+KILLS = int(os.environ.get("PENSTOCK_KILLS", "15"))
+LONGEST = 0.8
+"""Seconds of traffic before a kill, at most: several files of the store."""
+
+
+def pids(folder, module):
+    """Return the processes that run a module for this folder."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                words = (entry / "cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if module.encode() in words and any(str(folder).encode() in one for one in words):
+                found.append(int(entry.name))
+    return found
+
+
+class Asking(threading.Thread):
+    """Asks without pause; knows the ids of the requests that were answered."""
+
+    def __init__(self, connections=6, pipelined=3):
+        super().__init__()
+        self.port = 0
+        self.answered = []
+        self.going = True
+        self._numbers = itertools.count()
+        self._connections = connections
+        self._pipelined = pipelined
+
+    def run(self):
+        asyncio.run(self._ask())
+
+    async def _ask(self):
+        await asyncio.gather(*(self._client() for _ in range(self._connections)))
+
+    async def _client(self):
+        while self.going:
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+                reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+                with contextlib.closing(writer):
+                    await self._converse(reader, writer)
+            await asyncio.sleep(0.02)
+
+    async def _converse(self, reader, writer):
+        while self.going:
+            for _ in range(self._pipelined):
+                number = next(self._numbers)
+                body = b'{"inputs": [[%d]]}' % number
+                writer.write(request(body, headers=f"x-request-id: k{number}\r\n"))
+            for _ in range(self._pipelined):
+                status, headers, _ = await read_answer(reader)
+                if status == 200:
+                    self.answered.append(headers["x-request-id"])
+
+
+def killed(site, how):
+    """Kill and, if nobody else does that, start again."""
+    pid = json.loads((site.folder / "serve" / "gateway.json").read_text())["pid"]
+    if how == "group":
+        os.killpg(os.getpgid(pid), signal.SIGKILL)
+        deadline = time.monotonic() + 60
+        while pids(site.folder, "penstock.gateway"):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        site.start(log_dir=str(site.log), log_interval=0.2)
+        return
+    victims = [pid]
+    if how != "gateway":
+        victims += pids(site.folder, "penstock.observations.writer")
+    random.shuffle(victims)
+    for one in victims:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(one, signal.SIGKILL)
+
+
+@pytest.mark.timeout(60 + 30 * KILLS)
+def test_what_was_answered_is_in_the_store_once(site):
+    drawn = random.Random(20130102)
+    site.start(log_dir=str(site.log), log_interval=0.2)
+    site.apply(site.bundle(1), champion="1")
+    asking = Asking()
+    asking.port = site.port
+    asking.start()
+    try:
+        for number in range(KILLS):
+            before = len(asking.answered)
+            deadline = time.monotonic() + 60
+            while len(asking.answered) < before + 20:
+                assert time.monotonic() < deadline
+                asking.port = site.port if site.client.status().running else asking.port
+                time.sleep(0.01)
+            time.sleep(drawn.uniform(0.0, LONGEST))
+            killed(site, ("gateway", "gateway and writer", "group")[number % 3])
+    finally:
+        asking.going = False
+        asking.join()
+    settle(site)
+    seen = collections.Counter()
+    for path in site.log.glob("log/*/*/*.parquet"):
+        seen.update(pq.read_table(path)["request_id"].to_pylist())
+    lost = set(asking.answered) - set(seen)
+    doubled = {id: count for id, count in seen.items() if count > 1}
+    assert (len(lost), sorted(lost)[:5]) == (0, [])
+    assert (len(doubled), sorted(doubled)[:5]) == (0, [])
+    assert len(asking.answered) > 20 * KILLS
+    assert list(site.log.glob("*.spool")) == []
+
+
+def settle(site):
+    """Stop, and wait for the writers of gateways that were killed."""
+    site.until(lambda status: "1" in status.ready)
+    site.client.stop()
+    deadline = time.monotonic() + 60
+    while pids(site.folder, "penstock.observations.writer"):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    # A writer that another one was in the way of leaves the rest to the next.
+    if list(site.log.glob("*.spool")):
+        site.start(log_dir=str(site.log), log_interval=0.2)
+        site.client.stop()
