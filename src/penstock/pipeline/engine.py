@@ -19,6 +19,7 @@ from penstock.pipeline import history, imports, interrupts, machine, schedule, s
 from penstock.pipeline.decide import Action, Decision, Facts, decide
 from penstock.pipeline.failure import words
 from penstock.pipeline.gitignore import Ignores
+from penstock.pipeline.hands import Hands
 from penstock.pipeline.lockfile import LockFiles
 from penstock.pipeline.observe import Observer
 from penstock.pipeline.output import LogFollower
@@ -27,6 +28,7 @@ from penstock.pipeline.work import Done, Workshop
 from penstock.pipeline.written import Written
 
 _OUTLOOK_SECONDS = 0.3
+_SHOW_SECONDS = 0.1
 _OUTCOMES = {
     Action.RUN: StageOutcome.RAN,
     Action.RESTORE: StageOutcome.RESTORED,
@@ -84,6 +86,7 @@ class Engine:
         self._capacity = schedule.Capacity(float(jobs), machine.memory(), machine.gpus())
         self._jobs = jobs
         self._events: SimpleQueue[tuple[str, Done] | None] = SimpleQueue()
+        self._hands = Hands()
         self._follower = LogFollower() if stream else None
         self._interrupted = False
         self._halted = False
@@ -97,6 +100,7 @@ class Engine:
         self._notices: SimpleQueue[str] = SimpleQueue()
         shop.lock.listen(self._notices.put, self._wake.is_set)
         self._outlook_at = 0.0
+        self._shown_at = 0.0
 
     def _sources(self, address: str, wanted: set[str]) -> list[str]:
         if self._pipeline.stages[address].frozen:
@@ -123,6 +127,7 @@ class Engine:
             self._check_outputs()
         finally:
             self._stop_all()
+            self._hands.close()
             self._finish_files()
         self._cancel_rest()
         run = self._run(revision, started, environment)
@@ -226,10 +231,7 @@ class Engine:
         self._running[stage.address] = (facts, decision, gpus, time.time())
         if not needs_nothing:
             self._tell_started(stage, decision)
-        thread = threading.Thread(
-            target=self._thread, args=(facts, decision, gpus), daemon=True, name=stage.address
-        )
-        thread.start()
+        self._hands.do(lambda: self._perform(facts, decision, gpus))
 
     def _cached(self, facts: Facts) -> bool:
         store = self._shop.store
@@ -238,13 +240,10 @@ class Engine:
             for out in facts.stage.outs
         )
 
-    def _thread(self, facts: Facts, decision: Decision, gpus: list[str]) -> None:
-        done = work.perform(self._shop, facts, decision, gpus, self._rest)
+    def _perform(self, facts: Facts, decision: Decision, gpus: list[str]) -> None:
+        # Between two attempts one sleeps, but not through an interruption.
+        done = work.perform(self._shop, facts, decision, gpus, self._wake.wait)
         self._events.put((facts.stage.address, done))
-
-    def _rest(self, seconds: float) -> None:
-        """Sleep between two attempts, but not through an interruption."""
-        self._wake.wait(seconds)
 
     def _tell_started(self, stage: Stage, decision: Decision) -> None:
         if self._follower is not None and decision.action is Action.RUN:
@@ -280,8 +279,10 @@ class Engine:
     def _wait(self) -> None:
         event = None
         with contextlib.suppress(Empty):
-            event = self._events.get(timeout=0.1 if self._follower is not None else None)
-        self._show_output()
+            event = self._events.get(timeout=_SHOW_SECONDS if self._follower is not None else None)
+        if (now := time.monotonic()) >= self._shown_at + _SHOW_SECONDS:
+            self._shown_at = now
+            self._show_output()
         if event is None:
             return
         address, done = event

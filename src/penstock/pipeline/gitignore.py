@@ -28,6 +28,7 @@ class Ignores:
         self._root = root
         self._outs = list(outs)
         self._ignored: set[str] | None = None if has_repository(root) else set(self._outs)
+        self._known: dict[Path, tuple[tuple[int, int], set[str]]] = {}
 
     def add(self, outs: Iterable[str]) -> None:
         """Add what a stage has written.
@@ -40,7 +41,7 @@ class Ignores:
             file, entry = self._entry(out)
             by_file.setdefault(file, []).append((entry, out))
         for file, entries in by_file.items():
-            present = _lines(file)
+            present = self._lines(file)
             missing = [(entry, out) for entry, out in entries if entry not in present]
             if not missing:
                 continue
@@ -48,6 +49,15 @@ class Ignores:
             new = [entry for entry, out in missing if out not in ignored]
             if new:
                 _append(file, "".join(f"{entry}\n" for entry in new))
+                if (state := _state(file)) is not None:
+                    self._known[file] = (state, {*present, *new})
+
+    def _lines(self, file: Path) -> set[str]:
+        """Return the lines of a file; what we have written ourselves is not read again."""
+        known = self._known.get(file)
+        if known is not None and known[0] == _state(file):
+            return known[1]
+        return set(_lines(file))
 
     def _entry(self, out: str) -> tuple[Path, str]:
         path = self._root / out
@@ -72,6 +82,15 @@ class Ignores:
             answer = git(self._root, "check-ignore", *options, data=data, check=False)
             self._ignored = {name.rstrip("/") for name in answer.split("\0")}
         return self._ignored
+
+
+def _state(file: Path) -> tuple[int, int] | None:
+    """Return what changes when somebody writes to a file."""
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns
 
 
 def _lines(file: Path) -> list[str]:

@@ -78,8 +78,10 @@ def startable(
 
     A stage that needs more than is free does not hold up smaller ones behind it.
     """
-    ranked = sorted(ready, key=lambda stage: -weights.get(stage.address, 0.0))
-    return [stage for stage in ranked if capacity.fits(stage.resources)]
+    if capacity.running and capacity.cpus <= 0:
+        ready = [stage for stage in ready if stage.resources.cpus <= 0]
+    fitting = [stage for stage in ready if capacity.fits(stage.resources)]
+    return sorted(fitting, key=lambda stage: -weights.get(stage.address, 0.0))
 
 
 def remaining(
