@@ -69,6 +69,34 @@ def test_amtool_accepts_the_routing(tmp_path):
     assert "2 receivers" in said
 
 
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        (("severity=warning", "penstock_action=retrain"), "penstock,people"),
+        (("severity=severe", "penstock_action=rollback"), "penstock,people"),
+        (("severity=severe", "penstock_action=page"), "people"),
+        (("severity=warning", "penstock_action=page"), "people"),
+    ],
+)
+def test_people_hear_of_everything_and_penstock_of_what_it_acts_on(tmp_path, labels, told):
+    write("alertmanager", tmp_path)
+    words = ["config", "routes", "test", "--config.file=alertmanager.yml", *labels]
+    assert run(tool("amtool"), *words, cwd=tmp_path).strip() == told
+
+
+def test_the_receivers_that_are_suggested_are_receivers(tmp_path):
+    text = write("alertmanager", tmp_path)["alertmanager.yml"]
+    suggested = text.split("# - name: people\n")[1:]
+    assert len(suggested) == 3
+    for one in suggested:
+        lines = [line.removeprefix("# ") for line in one.splitlines() if line.startswith("# ")]
+        receiver = "\n".join(["- name: people", *lines, ""])
+        changed = text.replace("- name: people\n", receiver, 1)
+        mail = "global: {smtp_smarthost: 'localhost:25', smtp_from: a@example.org}\n"
+        (tmp_path / "alertmanager.yml").write_text(mail + changed)
+        run(tool("amtool"), "check-config", "alertmanager.yml", cwd=tmp_path)
+
+
 def test_the_dashboard_fills_its_grid_without_gaps_or_overlaps():
     taken = set()
     for panel in dashboard("mini")["panels"]:

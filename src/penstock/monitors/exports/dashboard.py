@@ -38,6 +38,9 @@ TITLE, MODEL = "Penstock", "model"
 Panels = list[Builder[nouns.Panel]]
 
 WHO = 'model="$model"'
+BY_ROLE = f'{WHO},role!=""'
+"""Without what no version answered: refused before one was chosen."""
+SERVED = 'role=~"champion|challenger"'
 HERE = f"and on (instance) penstock_model_info{{{WHO}}}"
 """What a gateway counts without naming a model is shown of gateways that serve the model."""
 FIRING = 'ALERTS{alertname=~"Penstock.*",alertstate="firing",model=~"$model|"}'
@@ -146,7 +149,7 @@ def _now() -> Panels:
                WRONG, Query(f"count({FIRING}) or vector(0)")),
         number("Requests", "Answered by champion and challenger, per second. None at all: is the "
                "gateway reached? `penstock status`.", COUNT._replace(unit="reqps"),
-               Query(f'sum(penstock:requests:rate5m{{{WHO},role!="shadow"}})'), graph=True),
+               Query(f"sum(penstock:requests:rate5m{{{WHO},{SERVED}}})"), graph=True),
         number("Errors", f"Share of the champion's answers that are 5xx; above {ERRORS:.0%} it is "
                "an alert. `penstock rollback`, then look into `.penstock/serve/log`.",
                SHARE_OF_ERRORS, Query(f"max(penstock:errors:ratio5m{{{champion}}})")),
@@ -167,11 +170,13 @@ def _now() -> Panels:
 
 
 def _traffic() -> Panels:
-    buckets = f"sum by (version, role, le) (rate(penstock_request_seconds_bucket{{{WHO}}}{RATE}))"
+    buckets = (
+        f"sum by (version, role, le) (rate(penstock_request_seconds_bucket{{{BY_ROLE}}}{RATE}))"
+    )
     return [
         by_role(lines("Requests", "Per second, by version and role. A shadow gets copies, and its "
                       "answers go nowhere.", Look("reqps"),
-                      Query(f"penstock:requests:rate5m{{{WHO}}}", "{{role}}, version {{version}}"),
+                      Query(f"penstock:requests:rate5m{{{BY_ROLE}}}", "{{role}}, version {{version}}"),
                       )),
         colored(lines("Answers by HTTP status", "4xx: callers send what the model does not take; "
                       "the answer says what. 5xx: the model or its worker fails. 503: nothing "
@@ -182,7 +187,7 @@ def _traffic() -> Panels:
         by_role(lines("Share of errors", f"5xx of all answers; the alert is at {ERRORS:.0%} for 5 "
                       "minutes. A challenger that errs more than the champion is rolled back by "
                       "itself.", SHARE_OF_ERRORS,
-                      Query(f"penstock:errors:ratio5m{{{WHO}}}", "{{role}}, version {{version}}"),
+                      Query(f"penstock:errors:ratio5m{{{BY_ROLE}}}", "{{role}}, version {{version}}"),
                       )),
         by_role(lines("Latency", f"Median, and what 1 of 100 exceeds; the alert is at {SLOW:g} s "
                       "for 10 minutes. Slow with few in flight: the model itself; with many: too "
@@ -204,10 +209,10 @@ def _traffic() -> Panels:
 
 def _rollout() -> Panels:
     each = "sum by (version, role)"
-    served = f'sum by (version) (penstock:requests:rate5m{{{WHO},role!="shadow"}})'
+    served = f"sum by (version) (penstock:requests:rate5m{{{WHO},{SERVED}}})"
     median = (
         "histogram_quantile(0.5, sum by (version, role, le) "
-        f"(rate(penstock_request_seconds_bucket{{{WHO}}}[5m])))"
+        f"(rate(penstock_request_seconds_bucket{{{BY_ROLE}}}[5m])))"
     )
     differed = (
         f"sum by (version) (rate(penstock_shadow_differed_total{{{WHO}}}{RATE})) / "
@@ -216,10 +221,10 @@ def _rollout() -> Panels:
     return [
         rows("Versions side by side", "The last 5 minutes. How the rollout judges them, and why: "
              "`penstock status`; to end it: `penstock rollback`.", Look(empty="no traffic"),
-             Query(f"{each} (penstock:requests:rate5m{{{WHO}}})"),
-             Query(f"{each} (penstock:errors:ratio5m{{{WHO}}})"),
+             Query(f"{each} (penstock:requests:rate5m{{{BY_ROLE}}})"),
+             Query(f"{each} (penstock:errors:ratio5m{{{BY_ROLE}}})"),
              Query(median),
-             Query(f"{each} (penstock:latency_seconds:p99_5m{{{WHO}}})"),
+             Query(f"{each} (penstock:latency_seconds:p99_5m{{{BY_ROLE}}})"),
              columns={"version": ("Version", ""), "role": ("Role", ""),
                       "Value #A": ("Requests", "reqps"), "Value #B": ("Errors", "percentunit"),
                       "Value #C": ("Latency, median", "s"), "Value #D": ("Latency, 99 %", "s")}),

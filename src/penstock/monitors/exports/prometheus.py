@@ -1,4 +1,4 @@
-"""What Prometheus scrapes, records and alerts of; with unit tests for `promtool test rules`."""
+"""What Prometheus scrapes, records and alerts of."""
 
 from __future__ import annotations
 
@@ -15,16 +15,19 @@ SLOW = 1.0
 """Seconds that 1 of 100 answers may take."""
 VIOLATING = 0.05
 """Share of requests that may have values outside the training data's limits."""
+SILENT = 86_400
+"""Seconds without a judged window, with traffic enough for two, that are worth an alert."""
 
 
 def prometheus(root: Path, settings: Settings, url: str | None) -> dict[str, str]:
     """Return prometheus.yml, the rules and their tests."""
+    from penstock.monitors.exports.rule_tests import tests
+
     del root, url
-    model = settings.model.name
     return {
         "prometheus.yml": dump(scraping(settings)),
         "penstock_rules.yml": dump(rules(settings)),
-        "penstock_rules_test.yml": dump(tests(model)),
+        "penstock_rules_test.yml": dump(tests(settings)),
     }
 
 
@@ -192,14 +195,27 @@ def _model(settings: Settings) -> list[dict[str, Any]]:
         ),
         _alert(
             "PenstockMonitorSilent",
-            "(time() - penstock_drift_last_run_timestamp_seconds > 86400) and on (model, version) "
-            'sum by (model, version) (penstock:requests:rate5m{role="champion"}) > 0',
+            f"(time() - penstock_drift_last_run_timestamp_seconds > {SILENT}) and on "
+            "(model, version) sum by (model, version) "
+            '(increase(penstock_requests_total{role="champion"}[1d])) > '
+            f"{2 * settings.monitor.window}",
             "10m",
             "warning",
             "page",
-            "{{ $labels.model }} has traffic, but no window was judged for "
+            "{{ $labels.model }} has traffic for a window, but none was judged for "
             "{{ $value | humanizeDuration }}",
             "penstock watch",
+        ),
+        _alert(
+            "PenstockUnwatched",
+            'sum by (model, version) (penstock:requests:rate5m{role="champion"}) > 0 unless on '
+            "(model, version) penstock_champion_since_timestamp_seconds",
+            "30m",
+            "warning",
+            "page",
+            "nobody watches {{ $labels.model }} version {{ $labels.version }}: drift and decline "
+            "would stay unnoticed",
+            "penstock watch; and penstock monitor metrics, which Prometheus scrapes",
         ),
     ]
     limit = settings.monitor.stale_after
@@ -227,119 +243,6 @@ def _alert(
         "for": held,
         "labels": {"severity": severity, "penstock_action": action},
         "annotations": {"summary": summary, "command": command},
-    }
-
-
-def tests(model: str) -> dict[str, Any]:
-    """Return unit tests of the rules, for `promtool test rules`."""
-    who = f'model="{model}",version="3"'
-    champion = f'{who},role="champion"'
-    labels = {"model": model, "version": "3"}
-    retrain, page = {"penstock_action": "retrain"}, {"penstock_action": "page"}
-    drift = _case(
-        [
-            (f"penstock_drift_windows_in_a_row{{{who}}}", "0 1 2 2"),
-            (f"penstock_drift_features_drifted{{{who}}}", "0 1 1 1"),
-        ],
-        "PenstockDrift",
-        {"1m": None, "3m": {**labels, "severity": "warning", **retrain}},
-        {
-            "summary": f"live data of {model} version 3 drifted, for 2 windows",
-            "command": "penstock monitor drift; then penstock retrain",
-        },
-    )
-    quality = _case(
-        [(f"penstock_quality_declined{{{who}}}", "0 0 1")],
-        "PenstockQualityDeclined",
-        {"1m": None, "2m": {**labels, "severity": "severe", **retrain}},
-        {
-            "summary": f"the loss of {model} version 3 is worse than tolerated",
-            "command": "penstock retrain; or penstock rollback",
-        },
-    )
-    errors = _case(
-        [
-            (f'penstock_requests_total{{{champion},code="200"}}', "0+95x30"),
-            (f'penstock_requests_total{{{champion},code="500"}}', "0+5x30"),
-        ],
-        "PenstockErrors",
-        {"2m": None, "15m": {**labels, "role": "champion", "severity": "severe", **page}},
-        {
-            "summary": f"5% of the answers of {model} version 3 are errors",
-            "command": "penstock rollback",
-        },
-    )
-    workers = _case(
-        [(f"penstock_workers_ready{{{who}}}", "1 1 0 0 0 0")],
-        "PenstockNoWorkers",
-        {"1m": None, "4m": {"model": model, "severity": "severe", **page}},
-        {
-            "summary": f"no worker of {model} takes requests",
-            "command": "penstock doctor; then penstock serve",
-        },
-    )
-    return {
-        "rule_files": ["penstock_rules.yml"],
-        "evaluation_interval": f"{GROUP_SECONDS}s",
-        "tests": [drift, quality, errors, workers, _breaker_case(model), _shares_case(model)],
-    }
-
-
-def _breaker_case(model: str) -> dict[str, Any]:
-    return _case(
-        [(f'penstock_breaker_state{{model="{model}"}}', "0 2 1 0")],
-        "PenstockBreakerOpen",
-        {
-            "0m": None,
-            "1m": {"model": model, "severity": "severe", "penstock_action": "page"},
-            "3m": None,
-        },
-        {
-            "summary": f"requests to {model} get 503: too many had values that it was not trained "
-            "on",
-            "command": "penstock monitor status",
-        },
-    )
-
-
-def _shares_case(model: str) -> dict[str, Any]:
-    """A version without errors has a share of 0, not none."""
-    who = f'model="{model}",version="3",role="champion"'
-    labels = f'penstock:errors:ratio5m{{model="{model}", role="champion", version="3"}}'
-    return {
-        "interval": "1m",
-        "input_series": [
-            {"series": f'penstock_requests_total{{{who},code="200"}}', "values": "0+60x10"}
-        ],
-        "promql_expr_test": [
-            {
-                "expr": "penstock:errors:ratio5m",
-                "eval_time": "8m",
-                "exp_samples": [{"labels": labels, "value": 0}],
-            }
-        ],
-    }
-
-
-def _case(
-    series: list[tuple[str, str]],
-    alert: str,
-    moments: dict[str, dict[str, str] | None],
-    annotations: dict[str, str],
-) -> dict[str, Any]:
-    return {
-        "interval": "1m",
-        "input_series": [{"series": name, "values": values} for name, values in series],
-        "alert_rule_test": [
-            {
-                "eval_time": moment,
-                "alertname": alert,
-                "exp_alerts": []
-                if labels is None
-                else [{"exp_labels": labels, "exp_annotations": annotations}],
-            }
-            for moment, labels in moments.items()
-        ],
     }
 
 
