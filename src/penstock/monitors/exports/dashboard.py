@@ -176,8 +176,8 @@ def _traffic() -> Panels:
     return [
         by_role(lines("Requests", "Per second, by version and role. A shadow gets copies, and its "
                       "answers go nowhere.", Look("reqps"),
-                      Query(f"penstock:requests:rate5m{{{BY_ROLE}}}", "{{role}}, version {{version}}"),
-                      )),
+                      Query(f"penstock:requests:rate5m{{{BY_ROLE}}}",
+                            "{{role}}, version {{version}}"))),
         colored(lines("Answers by HTTP status", "4xx: callers send what the model does not take; "
                       "the answer says what. 5xx: the model or its worker fails. 503: nothing "
                       "takes requests, or the circuit breaker is open.", Look("reqps"),
@@ -187,8 +187,8 @@ def _traffic() -> Panels:
         by_role(lines("Share of errors", f"5xx of all answers; the alert is at {ERRORS:.0%} for 5 "
                       "minutes. A challenger that errs more than the champion is rolled back by "
                       "itself.", SHARE_OF_ERRORS,
-                      Query(f"penstock:errors:ratio5m{{{BY_ROLE}}}", "{{role}}, version {{version}}"),
-                      )),
+                      Query(f"penstock:errors:ratio5m{{{BY_ROLE}}}",
+                            "{{role}}, version {{version}}"))),
         by_role(lines("Latency", f"Median, and what 1 of 100 exceeds; the alert is at {SLOW:g} s "
                       "for 10 minutes. Slow with few in flight: the model itself; with many: too "
                       "few workers.", SECONDS,
