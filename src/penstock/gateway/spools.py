@@ -31,16 +31,27 @@ class Spools:
         directory: of the store.
         exclude: features that must not be kept in the store.
         age: seconds after which a segment is changed although there is room in it.
+        disk, memory: bytes of segments there that may wait for the writer.
 
     Attributes:
         error: why records are not on disk, "" while they are.
     """
 
-    def __init__(self, directory: Path, exclude: tuple[str, ...], age: float) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        exclude: tuple[str, ...],
+        age: float,
+        *,
+        disk: int = MAX_DISK,
+        memory: int = MAX_MEMORY,
+    ) -> None:
         self.error = ""
         self._directory = directory
         self._exclude = exclude
         self._age = age
+        self._most_disk = disk
+        self._most_memory = memory
         self._model = ""
         self._loop = asyncio.get_running_loop()
         self._current: Segment | None = None
@@ -99,7 +110,7 @@ class Spools:
         if fresh is None:
             return None
         alike = sum(one.size for one in self._kept.values() if one.on_disk == fresh.on_disk)
-        if alike + fresh.size > (MAX_DISK if fresh.on_disk else MAX_MEMORY):
+        if alike + fresh.size > (self._most_disk if fresh.on_disk else self._most_memory):
             self._spare = fresh
             return None
         return fresh
