@@ -374,10 +374,10 @@ def _tell_quality(found: list[Verdict], history: list[list[float]]) -> None:
         click.echo(f"{click.style(word.rjust(5), fg=colour)}  {one.name}: {one.words}")
     if history:
         rows = []
-        for one in history[-20:]:
-            foreseen = _expected(one)
+        for batch in history[-20:]:
+            foreseen = _expected(batch)
             said = "-" if foreseen is None else f"{foreseen:.4g}"
-            rows.append([_when(one[0]), f"{one[1]:,}", f"{one[2]:.4g}", said])
+            rows.append([_when(batch[0]), f"{batch[1]:,}", f"{batch[2]:.4g}", said])
         head = ["labels until", "rows", "loss", "expected without labels"]
         click.echo("\n" + output.table(head, rows, right="bcd"))
 
