@@ -27,7 +27,8 @@ def filebeat(root: Path, settings: Settings, url: str | None) -> dict[str, str]:
         "output.elasticsearch": {
             "hosts": ["${ES_HOSTS:https://localhost:9200}"],
             "api_key": "${ES_API_KEY}",
-            "index": "logs-%{[event.dataset]}-default",
+            # A line that is no JSON has no data set; it is kept with penstock's own.
+            "index": "logs-%{[event.dataset]:penstock.log}-default",
         },
     }
     return {"filebeat.yml": dump(config)}
@@ -39,6 +40,9 @@ def _stream(root: Path, name: str, file: str) -> dict[str, Any]:
         "id": f"penstock-{name}",
         # A file that was set aside is read to its end under its new name.
         "paths": [str(root / ".penstock" / file), str(root / ".penstock" / f"{file}.1")],
+        # Files are known by their first lines; by default, those below 1024 bytes would wait.
+        "file_identity.fingerprint": None,
+        "prospector.scanner.fingerprint": {"enabled": True, "offset": 0, "length": 256},
         "parsers": [
             {
                 "ndjson": {
@@ -56,7 +60,8 @@ def logstash(root: Path, settings: Settings, url: str | None) -> dict[str, str]:
     """Return the pipeline of Logstash, for where lines are to be changed on the way."""
     del url
     folder = root / ".penstock"
-    paths = ", ".join(f'"{folder / file}"' for file in LOGS.values())
+    files = [name for file in LOGS.values() for name in (file, f"{file}.1")]
+    paths = ", ".join(f'"{folder / file}"' for file in files)
     return {"penstock.conf": _PIPELINE.format(paths=paths, model=settings.model.name)}
 
 
@@ -70,17 +75,25 @@ input {{
   }}
 }}
 filter {{
-  date {{ match => ["@timestamp", "ISO8601"] }}
   de_dot {{ nested => true }}
+  if ![event][dataset] {{  # a line that is no JSON is kept with penstock's own
+    mutate {{ add_field => {{ "[event][dataset]" => "penstock.log" }} }}
+  }}
+  # The output takes the stream of each event from these fields; its own settings know no fields.
+  mutate {{
+    add_field => {{
+      "[data_stream][type]" => "logs"
+      "[data_stream][dataset]" => "%{{[event][dataset]}}"
+      "[data_stream][namespace]" => "default"
+    }}
+  }}
 }}
 output {{
   elasticsearch {{
     hosts => ["${{ES_HOSTS:https://localhost:9200}}"]
     api_key => "${{ES_API_KEY}}"
     data_stream => "true"
-    data_stream_type => "logs"
-    data_stream_dataset => "%{{[event][dataset]}}"
-    data_stream_namespace => "default"
+    data_stream_auto_routing => true
     ecs_compatibility => "v8"
   }}
 }}
