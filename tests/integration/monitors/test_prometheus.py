@@ -47,6 +47,17 @@ def test_monitors_answer_in_openmetrics_when_asked(tmp_path):
         server.stop()
 
 
+def test_every_alert_is_there(tmp_path):
+    made = yaml.safe_load(write("prometheus", tmp_path)["penstock_rules.yml"])
+    alerts = [one["alert"] for group in made["groups"] for one in group["rules"] if "alert" in one]
+    assert sorted(alerts) == [
+        "PenstockBadData", "PenstockBreakerOpen", "PenstockDrift", "PenstockErrors",
+        "PenstockGatewayDown", "PenstockInputViolations", "PenstockLogLosing",
+        "PenstockMonitorSilent", "PenstockNoWorkers", "PenstockQualityDeclined", "PenstockSlow",
+        "PenstockStale", "PenstockUnwatched",
+    ]  # fmt: skip
+
+
 def test_the_rules_pass_their_unit_tests(tmp_path):
     promtool = tool("promtool")
     write("prometheus", tmp_path)

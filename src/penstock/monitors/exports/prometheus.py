@@ -200,27 +200,6 @@ def _model(settings: Settings) -> list[dict[str, Any]]:
 def _watching(settings: Settings) -> list[dict[str, Any]]:
     """Return the alerts about the watch itself: nobody looks, or the champion is old."""
     rows = [
-        *_watching(settings),
-    ]
-    limit = settings.monitor.stale_after
-    if limit > 0:
-        stale = _alert(
-            "PenstockStale",
-            f"time() - penstock_champion_since_timestamp_seconds > {limit:.0f}",
-            "0m",
-            "warning",
-            "retrain",
-            "{{ $labels.model }} version {{ $labels.version }} has been champion for "
-            "{{ $value | humanizeDuration }}",
-            "penstock retrain",
-        )
-        rows.append(stale)
-    return rows
-
-
-def _watching(settings: Settings) -> list[dict[str, Any]]:
-    """Alerts of the monitors themselves: silence is no good news."""
-    return [
         _alert(
             "PenstockMonitorSilent",
             f"(time() - penstock_drift_last_run_timestamp_seconds > {SILENT}) and on "
@@ -246,6 +225,20 @@ def _watching(settings: Settings) -> list[dict[str, Any]]:
             "penstock watch; and penstock monitor metrics, which Prometheus scrapes",
         ),
     ]
+    limit = settings.monitor.stale_after
+    if limit > 0:
+        stale = _alert(
+            "PenstockStale",
+            f"time() - penstock_champion_since_timestamp_seconds > {limit:.0f}",
+            "0m",
+            "warning",
+            "retrain",
+            "{{ $labels.model }} version {{ $labels.version }} has been champion for "
+            "{{ $value | humanizeDuration }}",
+            "penstock retrain",
+        )
+        rows.append(stale)
+    return rows
 
 
 def _alert(
