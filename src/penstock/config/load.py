@@ -42,17 +42,18 @@ def load_settings(root: Path) -> Settings:
         StateError: ``project.not-found``: there is no penstock.yaml.
     """
     path = root / FILE
-    key = _digest(root)
-    if key is None:
+    alone, key = _digest(root, FILE), _digest(root, FILE, "dvc.yaml")
+    if alone is None or key is None:
         find_project(root)
         raise StateError(
             f"no {FILE} in {root}", code="project.not-found", hint="`penstock init` writes one"
         )
-    known = cache.load(root, key)
+    known = cache.load(root, alone) or cache.load(root, key)
     if known is not None:
         return known
     settings = check(path, root)
-    cache.save(root, key, settings)
+    # Only tests name stages: without them, an edit of dvc.yaml changes nothing here.
+    cache.save(root, key if settings.tests else alone, settings)
     return settings
 
 
@@ -102,10 +103,10 @@ def json_schema() -> dict[str, Any]:
     return published()
 
 
-def _digest(root: Path) -> str | None:
+def _digest(root: Path, *names: str) -> str | None:
     """Return the digest of what settings are made from; None without a penstock.yaml."""
     digest = hashlib.sha256()
-    for name in (FILE, "dvc.yaml"):
+    for name in names:
         try:
             data = (root / name).read_bytes()
         except (FileNotFoundError, NotADirectoryError):
