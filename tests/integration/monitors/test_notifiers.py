@@ -40,7 +40,7 @@ def test_a_webhook_gets_a_cloud_event(webhook, tmp_path, monkeypatch):
 def test_slack_gets_a_text_with_all_that_matters(webhook, tmp_path):
     tell(NotifierSettings("slack", webhook.url), ALERT, "firing", root=tmp_path)
     text = webhook.seen[0][2]["text"]
-    for word in ("severe", "mini version 3", "Since: 2023-11-14T22:13:20", "12.5 (tolerated: 1)",
+    for word in ("severe", "mini version 3", "Since: 2023-11-14T22:13:20", "12.5; 1 is tolerated",
                  "Likely cause: age alone", "What to do: penstock retrain"):  # fmt: skip
         assert word in text
 
