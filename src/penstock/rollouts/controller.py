@@ -353,7 +353,8 @@ def _rests(state: RolloutState, until: str) -> bool:
 def _pace(state: RolloutState) -> float:
     """Look often while something is about to change, and at the strategy's interval otherwise."""
     quick = (RolloutPhase.STARTING, RolloutPhase.PROMOTING, RolloutPhase.ROLLING_BACK)
-    return min(0.05, state.strategy.interval) if state.phase in quick else state.strategy.interval
+    soon = state.phase in quick or state.closing
+    return min(0.05, state.strategy.interval) if soon else state.strategy.interval
 
 
 def _event_id(cause: Event | int | None) -> int | None:

@@ -49,6 +49,15 @@ def test_probation_keeps_the_previous_champion_warm_and_watched(world):
     assert {one.version for one in table.bundles} == {"1", "2"}
 
 
+def test_who_ends_a_probation_does_not_wait_for_the_next_look(make):
+    world = make(rate=0.1)
+    id = world.start(replace(QUICK, steps=QUICK.steps[-1:], probation=86_400.0, interval=18_000.0))
+    world.run(id, "probation")
+    begun = world.clock.time()
+    assert world.controller.promote(id, "good enough").phase is RolloutPhase.PROMOTED
+    assert world.clock.time() - begun < 1.0
+
+
 def test_the_default_strategy_promotes_within_fifteen_seconds(make):
     world = make(rate=200.0)
     begun = world.clock.time()
