@@ -86,8 +86,9 @@ class HashIndex:
             self._connection.execute("PRAGMA wal_checkpoint")
 
     def close(self) -> None:
-        """Close the database."""
-        self._connection.close()
+        """Close the database, once no thread is at it."""
+        with self._lock:
+            self._connection.close()
 
     def files(self, wanted: Sequence[tuple[str, Stamp]]) -> list[str | None]:
         """Return the md5 of each file, or None where it was not hashed in this state."""

@@ -154,11 +154,9 @@ class Engine:
     def _finish_files(self) -> None:
         if self._moved:
             # The disk takes the index and the lock files side by side.
-            flushing = threading.Thread(target=self._shop.store.index.checkpoint)
-            flushing.start()
+            threading.Thread(target=self._shop.store.index.checkpoint).start()
             with contextlib.suppress(Interrupted), self._shop.lock.held():
                 self._locks.fold()
-            flushing.join()
         self._locks.fold()
         self._observer.close()
         history.keep(self._journal, self._seconds, self._fresh)
