@@ -40,7 +40,7 @@ def project(tmp_path):
             "def test_good():\n    pass\n"
         ),
         "tests/test_skips.py": (
-            "import pytest\n\ndef test_one():\n    pytest.skip('no champion yet')\n"
+            "import unittest\n\ndef test_one():\n    raise unittest.SkipTest('no champion yet')\n"
         ),
         "tests/test_nothing.py": "x = 1\n",
         "tests/test_import.py": "import no_such_module\n",

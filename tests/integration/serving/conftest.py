@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
 import sys
 import time
 from dataclasses import replace
@@ -110,6 +113,25 @@ class Site:
     @property
     def port(self) -> int:
         return int(self.url.rpartition(":")[2])
+
+    def processes(self, module: str) -> list[int]:
+        """Return the ids of the processes that run a module for this site."""
+        found = []
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                words = (entry / "cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            mine = any(word.startswith(str(self.folder).encode()) for word in words)
+            if mine and module.encode() in words:
+                found.append(int(entry.name))
+        return found
+
+    def kill(self, *pids: int) -> None:
+        """End processes at once, whatever they are at."""
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def counters(self, version: str, role: str) -> Counters:
         found = [

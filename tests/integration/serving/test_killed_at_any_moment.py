@@ -12,7 +12,6 @@ import random
 import signal
 import threading
 import time
-from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
@@ -21,20 +20,6 @@ from serving_traffic import read_answer, request
 KILLS = int(os.environ.get("PENSTOCK_KILLS", "15"))
 LONGEST = 0.8
 """Seconds of traffic before a kill, at most: several files of the store."""
-
-
-def pids(folder, module):
-    """Return the processes that run a module for this folder."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                words = (entry / "cmdline").read_bytes().split(b"\0")
-            except OSError:
-                continue
-            if module.encode() in words and any(str(folder).encode() in one for one in words):
-                found.append(int(entry.name))
-    return found
 
 
 class Asking(threading.Thread):
@@ -81,18 +66,16 @@ def killed(site, how):
     if how == "group":
         os.killpg(os.getpgid(pid), signal.SIGKILL)
         deadline = time.monotonic() + 60
-        while pids(site.folder, "penstock.gateway"):
+        while site.processes("penstock.gateway"):
             assert time.monotonic() < deadline
             time.sleep(0.01)
         site.start(log_dir=str(site.log), log_interval=0.2)
         return
     victims = [pid]
     if how != "gateway":
-        victims += pids(site.folder, "penstock.observations.writer")
+        victims += site.processes("penstock.observations.writer")
     random.shuffle(victims)
-    for one in victims:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(one, signal.SIGKILL)
+    site.kill(*victims)
 
 
 @pytest.mark.timeout(60 + 30 * KILLS)
@@ -133,7 +116,7 @@ def settle(site):
     site.until(lambda status: "1" in status.ready)
     site.client.stop()
     deadline = time.monotonic() + 60
-    while pids(site.folder, "penstock.observations.writer"):
+    while site.processes("penstock.observations.writer"):
         assert time.monotonic() < deadline
         time.sleep(0.02)
     # A writer that another one was in the way of leaves the rest to the next.

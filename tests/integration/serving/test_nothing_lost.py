@@ -6,26 +6,13 @@ import signal
 import time
 import urllib.error
 import urllib.request
-from pathlib import Path
 
 import pytest
 
 from penstock.observations import Observations
 from penstock.observations.spool import Spool
 
-
-def writers(folder):
-    """Return the pids of the processes that write the log of this folder."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                words = (entry / "cmdline").read_bytes().split(b"\0")
-            except OSError:
-                continue
-            if b"penstock.observations.writer" in words and str(folder).encode() in words:
-                found.append(int(entry.name))
-    return found
+WRITER = "penstock.observations.writer"
 
 
 def post(url, item, headers=None):
@@ -65,7 +52,7 @@ def test_a_killed_writer_takes_nothing_with_it(site):
         told = {"request_id": f"r{k}", "label": k % 2}
         assert post(f"{site.url}/feedback", told) == 202
         if k in (11, 23):
-            (pid,) = writers(site.log)
+            (pid,) = site.processes(WRITER)
             os.kill(pid, signal.SIGKILL)
     site.client.stop()
     frame = labelled(site)
@@ -82,7 +69,7 @@ def test_a_killed_gateway_and_writer_keep_every_accepted_label(site):
     written(site, 10)
     for k in range(10):
         assert post(f"{site.url}/feedback", {"request_id": f"r{k}", "label": k}) == 202
-    (writer,) = writers(site.log)
+    (writer,) = site.processes(WRITER)
     os.kill(writer, signal.SIGKILL)
     pid = json.loads((site.folder / "serve" / "gateway.json").read_text())["pid"]
     os.kill(pid, signal.SIGKILL)
