@@ -14,6 +14,7 @@ with one commit, unless the first lines say `no git`. No command may ever show a
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -67,6 +68,11 @@ def acts(story):
             assert mark in ("", "#") or line.startswith("#"), f"what does this mean: {line}"
 
 
+def hang_up():
+    """Let a closed terminal end the commands, also where the tests run under `nohup`."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("path", scenarios(), ids=lambda path: path.stem)
 def test_scenario(path, tmp_path):
     root = tmp_path / "project"
@@ -90,6 +96,7 @@ def test_scenario(path, tmp_path):
             text=True,
             check=False,
             timeout=240,
+            preexec_fn=hang_up,
         )
         said = done.stdout + done.stderr
         told = f"$ {command}\n{said}\n(ended with {done.returncode})"
