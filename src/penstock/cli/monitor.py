@@ -305,7 +305,8 @@ def _look(project: Path) -> tuple[Any, tuple[Verdict, ...], dict[str, Any] | Non
 def _tell_status(state: Any, verdicts: list[Verdict], reference: dict[str, Any] | None) -> None:
     if state.version:
         click.echo(f"version {state.version}, champion since {_when(state.began)}")
-        click.echo(f"{state.judged:,} windows judged; {_said(reference)}")
+        windows = "window" if state.judged == 1 else "windows"
+        click.echo(f"{state.judged:,} {windows} judged; {_said(reference)}")
     for one in verdicts:
         word, colour = _SIGNS[one.outcome]
         click.echo(f"{click.style(word.rjust(5), fg=colour)}  {one.name}: {one.words}")

@@ -80,9 +80,10 @@ def _head(model: str, state: WatchState, reference: Reference | None) -> str:
         said, sub = "Nothing is in production yet", "Deploy a version: penstock run --deploy"
     else:
         count = len(state.alerts)
-        said = "All is well" if not count else f"{count} alert{'s' if count > 1 else ''} open"
+        fine = "All is well" if state.judged else "No traffic is judged yet"
+        said = fine if not count else f"{count} alert{'s' if count > 1 else ''} open"
         sub = f"Version {state.version}, champion since {_when(state.began)}. "
-        sub += f"{state.judged:,} windows of traffic judged."
+        sub += f"{state.judged:,} window{'' if state.judged == 1 else 's'} of traffic judged."
         if reference is not None:
             sub += f" Compared with {reference.rows:,} rows of {reference.source}"
             sub += "." if reference.calibrated else "; too few rows to know how much is normal."
@@ -185,8 +186,9 @@ def _features(state: WatchState, reference: Reference | None) -> str:
                 f"<figure{kind}><figcaption><b>{name}</b> {words}"
                 f"</figcaption>{bars(feature, counts)}{past}</figure>"
             )
-    head = "<tr><th></th><th>Feature</th><th>Exceedance</th><th></th></tr>"
-    lead = "<p>Grey is the training data, colour the last window of live traffic.</p>"
+    head = "<tr><th></th><th>Feature</th><th class="num">Exceedance</th><th></th></tr>"
+    source = html.escape(reference.source)
+    lead = f"<p>Grey is the {source}, colour the last window of live traffic.</p>"
     table = f'<div class="scroll"><table>{head}{"".join(rows)}</table></div>'
     pictures = f'<div class="features">{"".join(figures)}</div>'
     return _section("Features", lead + pictures + table)
