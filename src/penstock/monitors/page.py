@@ -186,7 +186,7 @@ def _features(state: WatchState, reference: Reference | None) -> str:
                 f"<figure{kind}><figcaption><b>{name}</b> {words}"
                 f"</figcaption>{bars(feature, counts)}{past}</figure>"
             )
-    head = "<tr><th></th><th>Feature</th><th class="num">Exceedance</th><th></th></tr>"
+    head = '<tr><th></th><th>Feature</th><th class="num">Exceedance</th><th></th></tr>'
     source = html.escape(reference.source)
     lead = f"<p>Grey is the {source}, colour the last window of live traffic.</p>"
     table = f'<div class="scroll"><table>{head}{"".join(rows)}</table></div>'
