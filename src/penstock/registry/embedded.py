@@ -1,4 +1,4 @@
-"""A quick look into the embedded MLflow store.
+"""The embedded MLflow store: made whole or not at all, and a quick look into it.
 
 To import MLflow takes seconds, and `penstock status` asks two small questions. They are answered
 from the project's own SQLite file, read-only. A store of a form that is not known answers None, and
@@ -8,6 +8,7 @@ MLflow is asked instead; a test holds both answers against each other.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import sqlite3
 from pathlib import Path
 
@@ -61,6 +62,37 @@ def noun(
         created=created / 1000,
         tags=tags,
     )
+
+
+def make(store: Path) -> None:
+    """Make a store, unless there is one, under another name, and give it its own when it is whole.
+
+    MLflow makes its tables in many transactions. A kill between two of them would leave a store
+    that MLflow can neither use nor complete.
+
+    Args:
+        store: where it is to be.
+
+    Raises:
+        OSError: the disk is full, or the directory read-only.
+        MlflowException, SQLAlchemyError: MLflow cannot make it.
+    """
+    if store.exists():
+        return
+    from mlflow.tracking import MlflowClient
+
+    folder = store.parent / ".penstock"
+    folder.mkdir(exist_ok=True)
+    new = folder / f"new-{store.name}"
+    with (folder / "mlflow.lock").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # it ends with the process
+        if store.exists():
+            return
+        for left in folder.glob(f"{new.name}*"):  # its maker was killed
+            left.unlink()
+        place = f"sqlite:///{new.absolute()}"
+        MlflowClient(place, registry_uri=place).search_registered_models(max_results=1)
+        new.replace(store)
 
 
 def _open(store: Path) -> sqlite3.Connection:

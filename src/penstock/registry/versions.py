@@ -64,11 +64,14 @@ class Registry:
             _quiet()
             from mlflow.exceptions import MlflowException
             from mlflow.tracking import MlflowClient
+            from sqlalchemy.exc import SQLAlchemyError
 
             try:
+                if self.embedded:
+                    embedded.make(self._store)
                 client = MlflowClient(self.tracking_uri, registry_uri=self.tracking_uri)
                 client.search_registered_models(max_results=1)
-            except (MlflowException, OSError) as error:
+            except (MlflowException, SQLAlchemyError, OSError) as error:
                 raise UnavailableError(
                     f"cannot open the MLflow store {self.tracking_uri}: {_first_line(error)}",
                     code="registry.unavailable",
