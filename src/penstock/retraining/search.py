@@ -53,7 +53,7 @@ def sight(made: Pipeline, test_data: str, wanted: Sequence[Objective]) -> Sight:
 
     Raises:
         ConfigError: ``tuning.test-data`` when what is searched by comes from the test data, or
-            nothing else is measured.
+            nothing else is measured; ``tuning.unknown-file``.
     """
     blind: dict[str, str] = {}
     seen: dict[str, str] = {}
@@ -72,7 +72,14 @@ def sight(made: Pipeline, test_data: str, wanted: Sequence[Objective]) -> Sight:
             hint="search by a metrics file of a stage that reads validation data; a test set that "
             "chose the parameters cannot judge them any more",
         )
-    files = [name for name in blind if not named or name in named] or list(blind)
+    unknown = sorted(named - set(blind))
+    if unknown:
+        raise ConfigError(
+            f"no stage writes the metrics file {unknown[0]}",
+            code="tuning.unknown-file",
+            hint=f"metrics files without the test data are {', '.join(sorted(blind))}",
+        )
+    files = [name for name in blind if not named or name in named]
     return Sight(
         tuple(files),
         tuple(dict.fromkeys(blind[name] for name in files)),
@@ -99,7 +106,8 @@ def search(project: Project, name: str, commit: str, tell: Any) -> Found:
         tell: is told of each trial.
 
     Raises:
-        ConfigError: ``tuning.test-data``, ``tuning.no-metric``, ``tuning.parameter``.
+        ConfigError: ``tuning.test-data``, ``tuning.unknown-file``, ``tuning.no-metric``,
+            ``tuning.unmeasured``, ``tuning.parameter``.
         StateError: ``tuning.test-set-used`` when the ledger says that the test data was judged on.
     """
     settings, root = project.settings.retrain.search, project.root
@@ -261,7 +269,7 @@ class _Runner:
         assert self.seen is not None
         found = measured(self.base, self.seen.files)
         step = found.get("step")
-        values = [_value(found, one) for one in self.goals]
+        values = [found.get(one.name) for one in self.goals]
         if step is None or any(one is None for one in values):
             return None
         return int(step), tuple(one for one in values if one is not None)
@@ -274,17 +282,13 @@ class _Runner:
             return Measured(None, last[-1] if last else f"the trial ended with exit code {code}")
         if answer.get("error"):
             return Measured(None, answer["error"])
-        values = [_value(answer["metrics"], one) for one in self.goals]
+        values = [answer["metrics"].get(one.name) for one in self.goals]
         missing = [one.name for one, v in zip(self.goals, values, strict=True) if v is None]
         if missing:
             known = ", ".join(sorted(answer["metrics"])) or "nothing"
-            return Measured(None, f"no metric {missing[0]}; validation measures {known}")
+            words = f"no metric {missing[0]}; validation measures {known}"
+            return Measured(None, words, unmeasured=True)
         return Measured(tuple(one for one in values if one is not None))
-
-
-def _value(found: dict[str, float], goal: Objective) -> float | None:
-    value = found.get(goal.name)
-    return value if value is not None else found.get(goal.name.rpartition(":")[2])
 
 
 def _end(process: subprocess.Popen[str]) -> None:

@@ -6,6 +6,7 @@ it stood: trials that were running are tried again, the budget that was spent st
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 import time
@@ -16,12 +17,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from penstock.errors import ConfigError
 from penstock.tuning import warm
 from penstock.tuning.choice import better, winner
 from penstock.tuning.space import Objective, Parameter
 from penstock.tuning.studies import opened, optuna
 
 _LOOK = 0.2
+HOPELESS = 5
+"""Trials that failed, none having succeeded, after which no more are tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +70,13 @@ class Measured:
         values: of the objectives, in their order; None when it has none.
         error: why, in words.
         pruned: whether it was stopped because it was behind.
+        unmeasured: whether it ran to its end without measuring an objective.
     """
 
     values: tuple[float, ...] | None
     error: str = ""
     pruned: bool = False
+    unmeasured: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +133,8 @@ def search(
         tell: is told of each trial, in words.
 
     Raises:
+        ConfigError: ``tuning.unmeasured`` when the first trial did not measure an objective: then
+            no other would.
         PluginError: ``tuning.no-optuna``.
         UnavailableError: ``tuning.busy``, ``tuning.disk``.
     """
@@ -235,6 +243,7 @@ class _Conductor:
             and self._used() < self.budget.trials
             and self._elapsed() < self.budget.seconds
             and not self.over.is_set()
+            and not self._hopeless()
         ):
             slot = min(set(range(self.budget.jobs)) - {slot for _, slot in self.running.values()})
             trial = self.study.ask(self.distributions)
@@ -242,6 +251,16 @@ class _Conductor:
             self.running[pool.submit(self.evaluate, job)] = (trial, slot)
             started = True
         return started
+
+    def _succeeded(self) -> bool:
+        complete = optuna().trial.TrialState.COMPLETE
+        return any(one.state is complete for one in warm.own(self.study))
+
+    def _hopeless(self) -> bool:
+        """Whether so many trials failed, and none succeeded, that none will."""
+        failed = optuna().trial.TrialState.FAIL
+        ended = warm.own(self.study)
+        return len(ended) >= HOPELESS and all(one.state is failed for one in ended)
 
     def _reporter(self, trial: Any) -> Callable[[int, Sequence[float]], bool]:
         """Return a function that asks the thread that speaks to Optuna, and waits for it."""
@@ -274,7 +293,7 @@ class _Conductor:
         states = optuna().trial.TrialState
         for future in [one for one in self.running if one.done()]:
             trial, _ = self.running.pop(future)
-            measured = future.result()
+            measured = self._finite(future.result())
             if measured.error:
                 trial.set_user_attr("error", measured.error[:500])
             if measured.values is not None:
@@ -285,6 +304,17 @@ class _Conductor:
                 self.study.tell(trial, state=states.FAIL)
             self.study.set_user_attr(warm.SPENT, self._elapsed())
             self.tell(self._words(trial, measured))
+            if measured.unmeasured and not self._succeeded():
+                raise ConfigError(
+                    measured.error,
+                    code="tuning.unmeasured",
+                    hint="`retrain.search.metric` names keys of the metrics files of dvc.yaml",
+                )
+
+    def _finite(self, measured: Measured) -> Measured:
+        pairs = zip(self.objectives, measured.values or (), strict=False)
+        odd = [f"{one.name} is {value}" for one, value in pairs if not math.isfinite(value)]
+        return Measured(None, odd[0]) if odd else measured
 
     def _words(self, trial: Any, measured: Measured) -> str:
         chosen = ", ".join(f"{key}={value}" for key, value in trial.params.items())
@@ -307,7 +337,8 @@ def _found(study: Any, objectives: Sequence[Objective], present: Mapping[str, An
     chosen = complete[best] if best is not None else None
     if chosen is None:
         errors = [one.user_attrs.get("error", "") for one in own]
-        words = f"no trial succeeded: {next(filter(None, errors), 'time was over')}"
+        why = next(filter(None, errors), "time was over").strip().partition("\n")[0]
+        words = f"no trial succeeded: {why}"
     elif before is not None and not better(chosen.values, before.values, objectives):
         words, chosen = f"the parameters at hand are the best of {len(complete)} trials", None
     else:

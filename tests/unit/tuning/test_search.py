@@ -11,6 +11,7 @@ import pytest
 
 from penstock.errors import ConfigError, UnavailableError
 from penstock.tuning import Budget, Job, Measured, Objective, objectives, search, space
+from penstock.tuning.coordinator import HOPELESS
 from penstock.tuning.studies import FILE, opened
 
 SPACE = space({"x": {"low": -4.0, "high": 4.0}, "n": {"low": 1, "high": 5, "integer": True}})
@@ -73,6 +74,43 @@ def test_the_time_ends_the_search_and_what_runs(tmp_path):
     assert found.failed == 2
     assert found.params == {}
     assert "no trial succeeded: time is over" in found.words
+
+
+def test_a_search_that_cannot_succeed_is_given_up(tmp_path):
+    def broken(job):
+        return Measured(None, "stage train failed\nno memory")
+
+    found = search(tmp_path, "s", SPACE, LOSS, Budget(100), broken)
+    assert found.trials == found.failed == HOPELESS
+    assert found.words == "no trial succeeded: stage train failed"
+
+
+def test_a_metric_that_nobody_measures_ends_the_search_at_its_first_trial(tmp_path):
+    tried = []
+
+    def other(job):
+        tried.append(job.number)
+        return Measured(None, "no metric loss; validation measures accuracy", unmeasured=True)
+
+    with pytest.raises(ConfigError, match="no metric loss") as refused:
+        search(tmp_path, "s", SPACE, LOSS, Budget(20), other)
+    assert refused.value.code == "tuning.unmeasured"
+    assert tried == [0]
+
+    def once(job):  # a trial without it, after one that had it, has merely failed
+        return loss(job) if job.number % 2 == 0 else other(job)
+
+    found = search(tmp_path, "t", SPACE, LOSS, Budget(6), once)
+    assert (found.trials, found.failed) == (6, 3)
+
+
+def test_a_value_that_is_no_number_is_a_failed_trial(tmp_path):
+    def odd(job):
+        return Measured((float("nan"),)) if job.number < 2 else loss(job)
+
+    found = search(tmp_path, "s", SPACE, LOSS, Budget(5), odd)
+    assert (found.trials, found.failed) == (5, 2)
+    assert found.values["loss"] < 100
 
 
 def test_an_earlier_study_guides_the_next_but_never_wins(tmp_path):
