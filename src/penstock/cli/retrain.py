@@ -13,6 +13,9 @@ from penstock.cli import output
 from penstock.cli.options import common
 from penstock.errors import ExitCode
 
+_SAID = ("failed", "refused", "rolled-back", "abandoned", "unchanged")
+"""Outcomes that need a reason."""
+
 
 @click.command()
 @click.option("--reason", default="asked for", help="Why, for the journal.", show_default=True)
@@ -107,9 +110,9 @@ def _code(record: dict[str, Any]) -> int:
 
 def _tell(record: dict[str, Any]) -> None:
     found = record.get("found")
-    if found and found.get("params"):
+    if found:
         best = ", ".join(f"{name}={value}" for name, value in found["params"].items())
-        click.echo(f"search: {found['words']}: {best}")
+        click.echo(f"search: {found['words']}{f': {best}' if best else ''}")
     gain = record.get("predicted")
     if gain:
         click.echo(f"at the gate: {gain['metric']} {gain['gain']:+.4f} against the champion")
@@ -144,17 +147,30 @@ def _tell_history(rows: list[dict[str, Any]]) -> None:
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(row["started"]))
         version = f" version {row['version']}" if row["version"] else ""
         click.echo(f"{when}  {row['outcome'] or row['phase']}{version}  {row['reason']}")
-        click.echo(f"    predicted {_gain(row['predicted'])}, realised {_gain(row['realised'])}")
+        if row["outcome"] in _SAID and row["words"]:
+            click.echo(f"    {row['words'].strip().partition(chr(10))[0]}")
+        if row["outcome"] in (None, "promoted"):
+            came = f"realised {_gain(row['realised'])}"
+            click.echo(f"    predicted {_gain(row['predicted'])}, {came}")
+        elif row["predicted"]:
+            click.echo(f"    predicted {_gain(row['predicted'])}")
     promoted = [row for row in rows if row["outcome"] == "promoted"]
     known = [row["realised"]["gain"] for row in promoted if row["realised"]]
-    paid = (
-        f"; {sum(gain > 0 for gain in known)} of {len(known)} measured ones paid" if known else ""
-    )
+    paid = ""
+    if known:
+        paid = f"; {sum(gain > 0 for gain in known)} of {len(known)} measured ones paid"
+        if len({row["realised"]["metric"] for row in promoted if row["realised"]}) == 1:
+            paid += f", {sum(known) / len(known):+.4f} on average"
     click.echo(f"{len(rows)} retrainings, {len(promoted)} promoted{paid}")
 
 
 def _gain(gain: dict[str, Any] | None) -> str:
-    return "unknown" if not gain else f"{gain['metric']} {gain['gain']:+.4f}"
+    if not gain:
+        return "unknown"
+    error = gain.get("error")
+    give = "" if error is None else f" ± {2.0 * error:.4f}"
+    rows = f" ({gain['rows']} labels, {gain['before']} of the one before)" if "rows" in gain else ""
+    return f"{gain['metric']} {gain['gain']:+.4f}{give}{rows}"
 
 
 def _plan(opened: Any) -> int:

@@ -53,7 +53,8 @@ def realised(project: Project, record: dict[str, Any]) -> dict[str, Any] | None:
     for numbers.
 
     Returns:
-        ``metric``, ``gain``, ``rows`` and ``before``; None as long as too few labels are known.
+        ``metric``, ``gain``, its standard ``error`` as if rows were independent, ``rows`` and
+        ``before``; None as long as too few labels are known.
     """
     rollout = project.journal.get("rollout", record.get("rollout") or "")
     if rollout is None or not rollout.value.get("champion"):
@@ -85,8 +86,9 @@ def _gain(metric: str, new: Any, old: Any) -> dict[str, Any] | None:
     pairs = new.drop_duplicates(names).merge(old.drop_duplicates(names), on=names)
     if len(pairs) >= ENOUGH:
         # In shadow both answered the same rows: nothing but the versions differs.
-        gain = float((pairs["score_x"] - pairs["score_y"]).mean())
-        return {"metric": metric, "gain": gain, "rows": len(pairs), "before": len(pairs)}
+        apart = pairs["score_x"] - pairs["score_y"]
+        told = {"gain": float(apart.mean()), "error": float(apart.std()) / math.sqrt(len(pairs))}
+        return {"metric": metric, **told, "rows": len(pairs), "before": len(pairs)}
     # Only while both answered: the world of later rows is one that the old version never met.
     both = old["time"].max() + _BESIDE
     new, old = (side[side["time"] <= both] for side in (new, old))
@@ -95,7 +97,9 @@ def _gain(metric: str, new: Any, old: Any) -> dict[str, Any] | None:
     found = _by_periods(new, old)
     if found is None:
         return None
-    return {"metric": metric, "gain": found, "rows": len(new), "before": len(old)}
+    error = math.hypot(*(float(side["score"].std()) / math.sqrt(len(side)) for side in (new, old)))
+    told = {"gain": found, "error": error}
+    return {"metric": metric, **told, "rows": len(new), "before": len(old)}
 
 
 def _by_periods(new: Any, old: Any) -> float | None:

@@ -104,7 +104,9 @@ def test_the_gain_in_production_comes_from_labels_and_the_policy_uses_it(mini, r
         assert all(isinstance(one, Past) for one in history)
     shown = mini.penstock("retrain", "--history").stdout
     assert f"realised accuracy {right - 0.5:+.4f}" in shown
-    assert f"{4 if pays else 0} of 4 measured ones paid" in shown
+    paid = f"{4 if pays else 0} of 4 measured ones paid, {right - 0.5:+.4f} on average"
+    assert paid in shown
+    assert " ± 0." in shown
 
 
 def shadowed(project, started, better):
