@@ -220,7 +220,7 @@ def logs(project: Path, follow: bool) -> None:
         while True:
             until = time.time() - settling(opened.settings)
             count = ship(log, opened.journal, opened.model, path, until=until)
-            told = ship_events(opened.journal, story)
+            told = ship_events(opened.journal, opened.model, story)
             if not follow:
                 break
             time.sleep(5.0)

@@ -25,7 +25,7 @@ from penstock.gateway.plane import Plane
 from penstock.gateway.routes import Routes
 from penstock.gateway.sticky import Sticky
 from penstock.gateway.tap import Tap
-from penstock.gateway.watching import BreakerWatch
+from penstock.gateway.watching import Account, BreakerWatch
 from penstock.logs import Log
 
 TICK = 0.1
@@ -52,6 +52,7 @@ class App:
         self._routes = Routes(self._plane)
         guarded = options.breaker_share > 0
         self._breaker = BreakerWatch(self._plane, options, self._log) if guarded else None
+        self._account = Account(self._plane, self._log, time.monotonic())
         self._applying = asyncio.Lock()
         self._generation = -1
         self._rpc: Any = None
@@ -102,6 +103,7 @@ class App:
         if self._rpc is not None:
             await self._rpc.stop(self.options.drain_timeout)
         await self._fleet.drain()
+        self._account.tell()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(2.0):
                 await self._plane.emptied()
@@ -117,6 +119,7 @@ class App:
             self._fleet.check(now)
             if self._breaker is not None:
                 self._breaker.look(now)
+            self._account.look(now)
             if now - last >= 0.5:
                 last = now
                 self._fleet.check_memory()

@@ -1,13 +1,20 @@
-"""Looks at the counts of violations ten times a second and turns the breaker, if there is one."""
+"""Looks at the counts of violations: turns the breaker, if there is one, and writes them down."""
 
 from __future__ import annotations
 
 import time
+from collections import Counter
 
 from penstock.gateway.breaker import Breaker, Circuit, State
 from penstock.gateway.options import GatewayOptions
 from penstock.gateway.plane import Plane
-from penstock.logs import ERROR, INFO, Log
+from penstock.gateway.violations import Violations
+from penstock.logs import ERROR, INFO, WARN, Log
+
+EVERY = 60.0
+"""Seconds between two accounts of what was counted."""
+MOST = 20
+"""Most lines of one account: the pairs of field and kind with the most values."""
 
 
 class BreakerWatch:
@@ -69,3 +76,56 @@ class BreakerWatch:
                 counts[key] = counts.get(key, 0) + count
         most = sorted(counts, key=lambda key: -counts[key])[:3]
         return ", ".join(f"{field} {kind}" for field, kind in most)
+
+
+class Account:
+    """Writes the counts of violations to the log now and then, one line per field and kind.
+
+    Args:
+        plane: whose requests are counted.
+        log: gets the lines.
+        now: monotonic time in seconds.
+    """
+
+    def __init__(self, plane: Plane, log: Log, now: float) -> None:
+        self._plane = plane
+        self._log = log
+        self._last = now
+        self._known: list[tuple[str, Violations, Counter[tuple[str, str]]]] = []
+
+    def look(self, now: float) -> None:
+        """Note who counts; write what came since the last account when that is long ago."""
+        for version, group in self._plane.fleet.groups.items():
+            if all(group.violations is not one for _, one, _ in self._known):
+                self._known.append((version, group.violations, Counter()))
+        if now - self._last >= EVERY:
+            self._last = now
+            self.tell()
+
+    def tell(self) -> None:
+        """Write what came since the last account, also of versions that are gone by now."""
+        fresh: Counter[tuple[str, str, str]] = Counter()
+        for version, violations, told in self._known:
+            for (field, kind), count in (violations.counts - told).items():
+                fresh[version, field, kind] += count
+        for key, count in fresh.most_common(MOST):
+            self._write(*key, count)
+        self._known = [
+            (version, group.violations, Counter(group.violations.counts))
+            for version, group in self._plane.fleet.groups.items()
+        ]
+
+    def _write(self, version: str, field: str, kind: str, values: int) -> None:
+        word = "value" if values == 1 else "values"
+        self._log.write(
+            f"{values:,} {word} of {field} unlike the training data: {kind}",
+            {
+                "event.action": "inputs-violated",
+                "penstock.model": self._plane.model(),
+                "penstock.version": version,
+                "penstock.input.field": field,
+                "penstock.input.kind": kind,
+                "penstock.input.values": values,
+            },
+            level=WARN,
+        )

@@ -15,12 +15,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from penstock.domain.event import Event, EventType
+from penstock.logs import DEBUG, ERROR, INFO, WARN, timestamp
 from penstock.logs import ECS as VERSION
-from penstock.logs import timestamp
-from penstock.monitors.alerts import Alert
+from penstock.monitors.alerts import SEVERITIES, Alert
 
 DATASET = "penstock.events"
-_LEVELS = {"info": "info", "warning": "warn", "severe": "error"}
+LEVELS = dict(zip(SEVERITIES, (INFO, WARN, ERROR), strict=True))
+"""Severity of an alert -> `log.level` of its line."""
+_PYTHON = ((logging.ERROR, ERROR), (logging.WARNING, WARN), (logging.INFO, INFO))
 _UNWRITABLE = (float("inf"), float("-inf"))
 """Numbers that JSON does not know."""
 _KNOWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -58,7 +60,7 @@ class EcsFormatter(logging.Formatter):
         """Return one line of JSON."""
         fields: dict[str, Any] = {
             "@timestamp": timestamp(record.created),
-            "log.level": record.levelname.lower(),
+            "log.level": _level(record.levelno),
             "message": record.getMessage(),
             **self._fixed,
             "log.logger": record.name,
@@ -81,11 +83,16 @@ class EcsFormatter(logging.Formatter):
         return json.dumps(fields, ensure_ascii=False, default=str)
 
 
+def _level(number: int) -> str:
+    """Return a level of Python's in the words of `penstock.logs`, so that one filter finds all."""
+    return next((word for least, word in _PYTHON if number >= least), DEBUG)
+
+
 def alert_line(alert: Alert, status: str) -> dict[str, Any]:
     """Return an alert as the fields of an ECS event."""
     return {
         "@timestamp": timestamp(alert.resolved or alert.raised or time.time()),
-        "log.level": _LEVELS[alert.severity] if status == "firing" else "info",
+        "log.level": LEVELS[alert.severity] if status == "firing" else INFO,
         "message": alert.what if status == "firing" else f"over: {alert.what}",
         "ecs.version": VERSION,
         "event.kind": "alert",
@@ -94,12 +101,13 @@ def alert_line(alert: Alert, status: str) -> dict[str, Any]:
         "event.id": f"{alert.id}/{status}",
         "event.start": timestamp(alert.since),
         "event.reason": alert.cause,
-        "event.severity": 100 * ("info", "warning", "severe").index(alert.severity),
+        "event.severity": 100 * SEVERITIES.index(alert.severity),
         "service.name": "penstock",
         "service.version": alert.version,
         "rule.name": alert.key,
         "penstock.model": alert.model,
         "penstock.version": alert.version,
+        "penstock.alert.severity": alert.severity,
         "penstock.alert.value": alert.value,
         "penstock.alert.threshold": alert.threshold,
         "penstock.alert.command": alert.command,
@@ -115,13 +123,14 @@ _ENDS = {
 _OF_RUNS = ("run.", "stage.", "candidate.", "gate.", "trigger.")
 
 
-def event_line(event: Event, chain: Sequence[Event] = ()) -> dict[str, Any]:
+def event_line(event: Event, chain: Sequence[Event] = (), *, model: str = "") -> dict[str, Any]:
     """Return an event of the journal as the fields of an ECS event.
 
     Args:
         event: of the journal.
         chain: what caused it, the nearest first: run, version and rollout are taken from there
             where the event itself does not name them.
+        model: of the project, for events that name none.
     """
     if event.type in {EventType.ALERT_RAISED, EventType.ALERT_RESOLVED}:
         firing = event.type is EventType.ALERT_RAISED
@@ -138,6 +147,7 @@ def event_line(event: Event, chain: Sequence[Event] = ()) -> dict[str, Any]:
         line["penstock.cause"] = str(event.cause)
     for name, value in _correlation([event, *chain]).items():
         line.setdefault(f"penstock.{name}", value)
+    line.setdefault("penstock.model", model or None)
     return {name: value for name, value in line.items() if value is not None}
 
 
@@ -148,7 +158,7 @@ def _plain_line(event: Event) -> dict[str, Any]:
     title = f"{event.type.value.replace('.', ' ')}: {event.subject}"
     line: dict[str, Any] = {
         "@timestamp": "",
-        "log.level": "warn" if outcome == "failure" else "info",
+        "log.level": WARN if outcome == "failure" else INFO,
         "message": f"{title}: {said}" if said else title,
         "ecs.version": VERSION,
         "event.kind": "event",
@@ -200,10 +210,11 @@ def prediction_line(row: dict[str, Any], *, model: str, run: str = "") -> dict[s
         if name.startswith("features.") and value is not None and value not in _UNWRITABLE
     }
     good = int(row["code"]) < 400
+    ended = f"answered {row['prediction']}" if good else f"failed with status {row['code']}"
     fields = {
         "@timestamp": timestamp(row["time"]),
-        "log.level": "info" if good else "error",
-        "message": f"{model} version {row['version']} answered {row['prediction']}",
+        "log.level": INFO if good else ERROR,
+        "message": f"{model} version {row['version']} {ended}",
         "ecs.version": VERSION,
         "event.kind": "event",
         "event.category": ["web"],

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from penstock import logs
+from penstock.domain.event import Event
 from penstock.errors import UnavailableError
 from penstock.journal import Journal
 from penstock.monitors.ecs import event_line, prediction_line
@@ -62,11 +63,12 @@ def ship(
     return written
 
 
-def ship_events(journal: Journal, path: Path) -> int:
+def ship_events(journal: Journal, model: str, path: Path) -> int:
     """Append events of the journal that were not written before; return how many.
 
     Args:
         journal: with the events; remembers how far it came.
+        model: of the project.
         path: of the file.
 
     Raises:
@@ -76,12 +78,16 @@ def ship_events(journal: Journal, path: Path) -> int:
     after = int(record.value["after"]) if record else 0
     written = 0
     while events := list(journal.events(after=after, limit=_AT_ONCE)):
-        _append(path, [event_line(one, journal.causes(one.id)[1:]) for one in events])
+        _append(path, [_story(journal, one, model) for one in events])
         after = events[-1].id
         written += len(events)
         with journal.transaction() as tx:
             tx.put(KIND, EVENTS, {"after": after})
     return written
+
+
+def _story(journal: Journal, event: Event, model: str) -> dict[str, Any]:
+    return event_line(event, journal.causes(event.id)[1:], model=model)
 
 
 def _run_of(journal: Journal, name: str) -> str:

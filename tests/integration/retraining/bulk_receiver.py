@@ -22,7 +22,7 @@ INPUT = """
 input(type="imfile" file="{path}" tag="{name}" addMetadata="on" ruleset="{name}")
 """
 OUTPUT = """
-template(name="stream-{name}" type="string" string="logs-penstock.{name}-default")
+template(name="stream-{name}" type="string" string="logs-penstock.{name}-mini")
 ruleset(name="{name}") {{
   action(type="omelasticsearch" server="127.0.0.1" serverport="{port}" bulkmode="on"
          template="line" dynSearchIndex="on" searchIndex="stream-{name}" searchType=""

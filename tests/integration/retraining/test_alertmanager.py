@@ -22,11 +22,13 @@ import pytest
 import yaml
 
 sys.path.insert(0, str(Path(__file__).parent))  # for the receiver of what is shipped
+sys.path.insert(0, str(Path(__file__).parents[2] / "unit" / "monitors"))
 from bulk_receiver import Receiver, refusals, ship
+from kibana_objects import asked, read
 
 from penstock.domain.event import EventType
 from penstock.journal import Journal
-from penstock.monitors.exports.elasticsearch import STREAMS
+from penstock.monitors.exports.streams import DATASETS, stream
 
 TRAIN_DATA = "  target: bought\n  train_data: data/train.csv\n"
 COLUMNS = ["age", "visits", "spent"]
@@ -130,7 +132,7 @@ def test_a_drift_starts_a_retraining_through_prometheus_and_alertmanager(mini):
     programs = tool("prometheus"), tool("prometheus-alertmanager", "alertmanager")
     places = [f"127.0.0.1:{free_port()}" for _ in range(5)]
     gateway, metrics, hooks, prometheus, alertmanager = places
-    serve = f"serve: {{port: {gateway.rpartition(':')[2]}, timeout: 1s}}" + SETTINGS
+    serve = f"serve: {{port: {gateway.rpartition(':')[2]}, timeout: 1s, checks: warn}}" + SETTINGS
     mini.edit("penstock.yaml", "triggers: [data]", "triggers: [webhook]")
     mini.edit("penstock.yaml", "serve: {port: 0}", serve)
     mini.edit("penstock.yaml", "  target: bought\n", TRAIN_DATA)
@@ -194,12 +196,12 @@ def check_what_is_shipped(mini, rsyslogd):
         receiver.stop()
     assert receiver.faults == []
     found = receiver.documents
-    assert set(found) == set(STREAMS)
+    assert set(found) == {stream(one, "mini") for one in DATASETS}
     known = template["template"]["mappings"]["properties"]
     sent = [one for documents in found.values() for one in documents]
     wrong = {fault for one in sent for fault in refusals(one, known)}
     assert wrong == set()
-    predictions, story, log = (found[f"logs-penstock.{one}-default"] for one in DATA_SETS)
+    predictions, story, log = (found[f"logs-penstock.{one}-mini"] for one in DATA_SETS)
     components = {one["log.logger"].removeprefix("penstock.") for one in log}
     assert components == {"cli", "watch", "gateway", "worker"}
     # From one request to the run that made the model which answered it, and to what came of it.
@@ -210,6 +212,32 @@ def check_what_is_shipped(mini, rsyslogd):
             "drift-detected", "champion-changed"} <= told  # fmt: skip
     versions = {one.get("penstock.version") for one in log if one["log.logger"].endswith("worker")}
     assert versions == {"1", "2"}
+    assert {one["penstock.model"] for one in (*predictions, *story)} == {"mini"}
+    mini.penstock("monitor", "export", "kibana", "-o", "elastic")
+    check_what_kibana_would_find(read((mini.root / "elastic/penstock.ndjson").read_text()), found)
+
+
+NOT_IN_THIS_RUN = {
+    "failing.yX0", "errors.code", "errors.x", "errors.y", "versions.failedX0", "refused.y",
+    "classes.class", "classes.x", "classes.y", "levels.info", "changes.aborted",
+    "penstock-mini-failed-predictions",
+}  # fmt: skip
+"""Requests that fail, a candidate that is refused, answers in words, a rollout that is aborted."""
+
+
+def check_what_kibana_would_find(objects, documents):
+    """Each search, column and mark of the export finds records; all fields but words are there."""
+    empty, fields = set(), set()
+    for one in asked(objects):
+        records = one.found(documents)
+        if not records:
+            empty.add(one.name)
+        for name in one.fields:
+            if not any(record.get(name) is not None for record in records or ()):
+                fields.add((one.name, name))
+    assert empty == NOT_IN_THIS_RUN
+    absent = {name for where, name in fields if where not in NOT_IN_THIS_RUN}
+    assert absent == {"penstock.prediction.text"}
 
 
 DATA_SETS = ("predictions", "events", "log")

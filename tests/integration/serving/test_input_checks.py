@@ -70,6 +70,26 @@ def test_warned_and_counted(site):
     schema = forms["schema"]["oneOf"][1]["properties"]["dataframe_records"]["items"]["properties"]
     assert schema["age"] == {"type": "number", "description": "the training data has 18 to 99"}
     assert over_grpc(site) == [("x-penstock-violations", "age below")]
+    site.apply(checked(site, "warn", 2), champion="2")  # who is gone is accounted for as well
+    ask(site.url, [12, "Ulm"])
+    site.client.stop()
+    text = (site.folder / "serve" / "log" / "gateway.ndjson").read_text()
+    lines = [json.loads(line) for line in text.splitlines()]
+    told = {
+        (one["penstock.version"], one["penstock.input.field"], one["penstock.input.kind"]): one
+        for one in lines
+        if one.get("event.action") == "inputs-violated"
+    }
+    assert {key: one["penstock.input.values"] for key, one in told.items()} == {
+        ("1", "age", "below"): 2,
+        ("1", "age", "above"): 1,
+        ("1", "town", "unseen"): 1,
+        ("2", "age", "below"): 1,
+    }
+    assert {one["log.level"] for one in told.values()} == {"warn"}
+    assert told["1", "age", "below"]["message"] == (
+        "2 values of age unlike the training data: below"
+    )
 
 
 def over_grpc(site):

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from penstock.monitors.alerts import Alert
-from penstock.monitors.ecs import VERSION, EcsFormatter, alert_line, prediction_line
-from penstock.monitors.exports.elasticsearch import FIELDS, OWN, component, index
+from penstock.config.settings import ModelSettings, Settings
+from penstock.logs import DEBUG, ERROR, INFO, WARN
+from penstock.monitors.alerts import SEVERITIES, Alert
+from penstock.monitors.ecs import LEVELS, VERSION, EcsFormatter, alert_line, prediction_line
+from penstock.monitors.exports.elasticsearch import FIELDS, OWN, component, elasticsearch
 
 OFFICIAL = json.loads((Path(__file__).parent / "ecs_fields.json").read_text())
 
@@ -125,5 +127,53 @@ def test_every_field_that_is_written_is_mapped():
                 if "properties" not in place[part]:
                     break  # a field, or an object that takes any name
                 place = place[part]["properties"]
-    assert index()["data_stream"] == {}
-    assert index()["priority"] > 100
+
+
+def test_templates_are_as_elasticsearch_documents_them():
+    model = ModelSettings(name="credit-risk", path="m", test_data="d", target="t")
+    settings = Settings(root=Path(), model=model)
+    made = elasticsearch(Path(), settings, None)
+    template = json.loads(made["index-template.json"])
+    assert template["data_stream"] == {}
+    assert template["priority"] > 100  # of the built-in template for logs-*-*
+    assert template["index_patterns"] == ["logs-penstock.*-credit.risk"]
+    policy = template["template"]["settings"]["index.lifecycle.name"]
+    for name, path in (
+        (f"_ilm/policy/{policy}", "ilm-policy.json"),
+        (f"_component_template/{template['composed_of'][0]}", "component-template.json"),
+        ("_index_template/penstock-credit.risk", "index-template.json"),
+    ):
+        assert f"put {name} {path}\n" in made["install.sh"]
+        assert path in made
+    phases = json.loads(made["ilm-policy.json"])["policy"]["phases"]
+    assert phases["hot"]["actions"]["rollover"]["max_age"] == "1d"
+    assert phases["delete"] == {"min_age": "30d", "actions": {"delete": {}}}
+
+
+@pytest.mark.parametrize(
+    ("level", "word"),
+    [(10, "debug"), (20, "info"), (25, "info"), (30, "warn"), (40, "error"), (50, "error")],
+)
+def test_all_lines_have_one_vocabulary_of_levels(level, word):
+    record = logging.LogRecord("one", level, "file.py", 1, "words", (), None)
+    assert json.loads(EcsFormatter().format(record))["log.level"] == word
+    assert word in {DEBUG, INFO, WARN, ERROR}
+
+
+def test_an_alert_has_its_severity_in_the_words_of_the_settings():
+    assert set(LEVELS) == set(SEVERITIES)
+    for severity, level in LEVELS.items():
+        line = alert_line(Alert("drift", severity, "age drifted", 5.0), "firing")
+        assert (line["penstock.alert.severity"], line["log.level"]) == (severity, level)
+    assert [alert_line(Alert("a", one, "", 5.0), "firing")["event.severity"]
+            for one in SEVERITIES] == [0, 100, 200]  # fmt: skip
+
+
+def test_a_prediction_that_failed_says_so():
+    row = {
+        "request_id": "r1", "row": 0, "time": 1e9, "version": "3", "role": "shadow",
+        "code": 500, "latency": 0.002, "prediction": None,
+    }  # fmt: skip
+    line = prediction_line(row, model="mini")
+    assert line["message"] == "mini version 3 failed with status 500"
+    assert (line["event.outcome"], line["log.level"]) == ("failure", "error")

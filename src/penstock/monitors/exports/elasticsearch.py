@@ -1,4 +1,8 @@
-"""Index templates for penstock's data streams: its own fields mapped, features kept flat."""
+"""Templates for a model's data streams: fields mapped, features kept flat, old indices deleted.
+
+The mappings are the same for all models and one component of each one's template; what differs,
+how long records are kept, is the model's own.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from penstock.config.settings import Settings
+from penstock.monitors.exports.streams import namespace
 
-STREAMS = tuple(f"logs-penstock.{one}-default" for one in ("predictions", "events", "log"))
 PRIORITY = 200
 """Above the 100 of Elasticsearch's built-in template for ``logs-*-*``."""
 KEYWORD: dict[str, Any] = {"type": "keyword", "ignore_above": 1024}
@@ -18,11 +22,12 @@ def elasticsearch(root: Path, settings: Settings, url: str | None) -> dict[str, 
     """Return the lifecycle policy, the component and index templates, and how to install them."""
     del root, url
     days = max(round(settings.monitor.retention / 86_400.0), 1)
+    model = settings.model.name
     return {
         "ilm-policy.json": _text(lifecycle(days)),
         "component-template.json": _text(component()),
-        "index-template.json": _text(index()),
-        "install.sh": _INSTALL,
+        "index-template.json": _text(index(model)),
+        "install.sh": _INSTALL.replace("MODEL", namespace(model)),
     }
 
 
@@ -41,23 +46,30 @@ def lifecycle(days: int) -> dict[str, Any]:
 
 def component() -> dict[str, Any]:
     """Return mappings of all fields that penstock writes."""
-    return {"template": {"settings": {"index.lifecycle.name": "penstock"},
-                         "mappings": {"dynamic": False, "properties": mappings()}}}  # fmt: skip
-
-
-def index() -> dict[str, Any]:
-    """Return the template of the data streams."""
     return {
-        "index_patterns": ["logs-penstock.*-*"],
+        "template": {"mappings": {"dynamic": False, "properties": mappings()}},
+        "_meta": {"description": "Fields that penstock writes, in the Elastic Common Schema"},
+    }
+
+
+def index(model: str) -> dict[str, Any]:
+    """Return the template of a model's data streams."""
+    name = namespace(model)
+    return {
+        "index_patterns": [f"logs-penstock.*-{name}"],
         "data_stream": {},
         "priority": PRIORITY,
         "composed_of": ["penstock-fields"],
-        "_meta": {"description": "Predictions and events of penstock"},
+        "template": {"settings": {"index.lifecycle.name": f"penstock-{name}"}},
+        "_meta": {"description": f"Predictions, events and logs of {model}, by penstock"},
     }
 
 
 FIELDS: dict[str, dict[str, Any]] = {
     "@timestamp": {"type": "date"},
+    "data_stream.dataset": {"type": "constant_keyword"},
+    "data_stream.namespace": {"type": "constant_keyword"},
+    "data_stream.type": {"type": "constant_keyword"},
     "message": {"type": "match_only_text"},
     "ecs.version": KEYWORD,
     "error.code": KEYWORD,
@@ -75,8 +87,10 @@ FIELDS: dict[str, dict[str, Any]] = {
     "event.severity": {"type": "long"},
     "event.start": {"type": "date"},
     "event.type": KEYWORD,
+    "host.name": KEYWORD,
     "http.request.id": KEYWORD,
     "http.response.status_code": {"type": "long"},
+    "log.file.path": KEYWORD,
     "log.level": KEYWORD,
     "log.logger": KEYWORD,
     "log.origin.file.line": {"type": "long"},
@@ -92,7 +106,8 @@ FIELDS: dict[str, dict[str, Any]] = {
     "service.version": KEYWORD,
     "user.name": KEYWORD,
 }
-"""Fields of the Elastic Common Schema that penstock writes, with the types that ECS gives them."""
+"""Fields of the Elastic Common Schema with the types that it gives them: those that penstock
+writes, and those that Filebeat and Logstash add (`host.name`, `log.file.path`, `data_stream`)."""
 
 OWN: dict[str, dict[str, Any]] = {
     "penstock.model": KEYWORD,
@@ -107,10 +122,14 @@ OWN: dict[str, dict[str, Any]] = {
     "penstock.generation": {"type": "long"},
     "penstock.data": {"type": "flattened", "ignore_above": 1024},
     "penstock.features": {"type": "flattened", "ignore_above": 1024},
+    "penstock.input.field": KEYWORD,
+    "penstock.input.kind": KEYWORD,
+    "penstock.input.values": {"type": "long"},
     "penstock.prediction.value": {"type": "double"},
     "penstock.prediction.text": KEYWORD,
     "penstock.label.value": {"type": "double"},
     "penstock.label.text": KEYWORD,
+    "penstock.alert.severity": KEYWORD,
     "penstock.alert.value": {"type": "double"},
     "penstock.alert.threshold": {"type": "double"},
     "penstock.alert.command": KEYWORD,
@@ -143,7 +162,7 @@ put() {
     -H 'Content-Type: application/json' --data-binary "@$2"
   echo
 }
-put _ilm/policy/penstock ilm-policy.json
+put _ilm/policy/penstock-MODEL ilm-policy.json
 put _component_template/penstock-fields component-template.json
-put _index_template/penstock index-template.json
+put _index_template/penstock-MODEL index-template.json
 """
