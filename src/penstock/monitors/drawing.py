@@ -10,6 +10,8 @@ from penstock.monitors.reference import Feature
 
 WIDTH = 320.0
 MOST_BARS = 30
+TEXT = 12.0
+"""Height of a line of text."""
 MOST = 10.0
 """Times the limit, above which a number over time is drawn at the edge."""
 
@@ -94,8 +96,6 @@ def course(
     highest = f"{'&gt; ' if cut else ''}{top:.3g}"
     parts = [
         f'<line class="axis" x1="{left:g}" y1="{bottom:g}" x2="{width:g}" y2="{bottom:g}"/>',
-        f'<text class="tick" x="{left - 6:g}" y="{bottom:g}" text-anchor="end">0</text>',
-        f'<text class="tick" x="{left - 6:g}" y="14" text-anchor="end">{highest}</text>',
         f'<text class="tick" x="{left:g}" y="{height - 6:g}">{_day(start)}</text>',
         f'<text class="tick" x="{width:g}" y="{height - 6:g}" text-anchor="end">{_day(end)}</text>',
         f'<path class="line" d="M{path}"/>',
@@ -103,10 +103,20 @@ def course(
     ]
     if len(beside) > 1:
         parts.append(f'<path class="beside" d="M{thin}"/>')
+    _, y = at(start, limit if limit is not None else top)
+    if bottom - y > TEXT:  # else the number at the limit would lie over it
+        parts.append(
+            f'<text class="tick" x="{left - 6:g}" y="{bottom:g}" text-anchor="end">0</text>'
+        )
+    if limit is None or y > 10 + TEXT:
+        parts.append(
+            f'<text class="tick" x="{left - 6:g}" y="14" text-anchor="end">{highest}</text>'
+        )
     if limit is not None:
-        _, y = at(start, limit)
         parts.append(
             f'<line class="limit" x1="{left:g}" y1="{y:.1f}" x2="{width:g}" y2="{y:.1f}"/>'
+            f'<text class="tick" x="{left - 6:g}" y="{y + 4:.1f}" text-anchor="end">'
+            f"{limit:.3g}</text>"
         )
     return _svg("course", width, height, title, "".join(parts))
 

@@ -59,7 +59,11 @@ def test_the_report_is_one_file_for_people(capsys, project):
     code, _ = run(capsys, project, "report", "-o", str(project / "m.html"))
     assert code == 0
     text = (project / "m.html").read_text()
-    assert "<h1>1 alert open</h1>" in text
+    assert "<h1>1 alert open, 1 severe</h1>" in text
+    assert '<p class="means">Requests no longer look like' in text
+    assert '<ul class="todo"><li>Look below at what has changed.' in text
+    assert "monitor report --open" not in text  # whoever reads it is there already
+    assert text.index('<figure class="alarm">') < text.index("<details>") < text.index("<figure>")
     assert text.count('<svg class="bars"') == 4
     assert "in training," in text
     assert "http://" not in text.replace("http://www.w3.org", "")
