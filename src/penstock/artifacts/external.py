@@ -75,6 +75,29 @@ class External:
         with ThreadPoolExecutor(min(len(urls), 16)) as pool:
             return list(pool.map(self._state, urls))
 
+    def outline(self, url: str) -> str:
+        """Return names, sizes and times of what stands at a URL, as one digest.
+
+        It is "" where the state itself is as cheap, and where nothing stands: over SSH the state is
+        a digest of all the bytes, and while the outline stays the same, so do they.
+
+        Raises:
+            UnavailableError: ``artifacts.remote-failed``, ``artifacts.extra-missing``.
+        """
+        settings = self._settings(url)
+        kind = scheme(settings.url)
+        if not kind or kind in WEB or kind in _ETAGS:
+            return ""
+        opened = open_filesystem(settings)
+        with _Trouble(url):
+            path = _path(opened)
+            if not opened.filesystem.exists(path):
+                return ""
+            whole = opened.filesystem.isdir(path)
+            files = _files(opened, path) if whole else {"": opened.filesystem.info(path)}
+            told = sorted((name, _size(one), str(one.get("mtime"))) for name, one in files.items())
+        return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
     def remove(self, url: str) -> None:
         """Remove what stands at a URL, if anything does.
 

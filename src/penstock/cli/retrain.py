@@ -188,6 +188,10 @@ def _tell_plan(seen: dict[str, Any]) -> None:
     rows = "an unknown number of" if seen["rows"] is None else f"{seen['rows']}"
     names = ", ".join(seen["sources"]) or "no data from outside the pipeline"
     click.echo(f"data: {names} ({rows} rows, {seen['new_rows_words']})")
+    for words in seen["newer"]:
+        click.echo(f"  {words}")
+    for words in seen["unreached"]:
+        click.echo(f"  trouble: {words}")
     click.echo(f"window: {seen['window']['policy']}")
     click.echo(f"from: {seen['foundation'][:10]} onto {seen['branch']}")
     click.echo(f"search: {seen['search'] or 'none'}")

@@ -43,18 +43,18 @@ def renewed(store: Store, root: Path, facts: Facts) -> tuple[Artifact, Artifact 
         UnavailableError: the source cannot be reached.
     """
     stage = facts.stage
-    dep = _source(root, stage)
+    dep = recorded(root, stage)
     if dep is None or not (stage.outs[0].artifact is None or any(moved(facts))):
         return None
-    out, origin = stage.outs[0], _origin(stage, dep)
+    out, came_from = stage.outs[0], origin(stage, dep)
     if "repo" in dep:
         run_dvc(["pull", "--force", stage.file], root, "an import from another repository")
         made = store.hash(root / out.full, name=out.path)
         if made is not None and out.cache:
             store.save(root / out.full, made)
         return (made, None) if made else None
-    (state,) = places.look(store, root, [origin])
-    made = _download(store, root, origin, out)
+    (state,) = places.look(store, root, [came_from])
+    made = _download(store, root, came_from, out)
     return (made, state) if made and state else None
 
 
@@ -73,7 +73,7 @@ def bring(
     Returns:
         Whether the cache has it now.
     """
-    dep = _source(root, stage)
+    dep = recorded(root, stage)
     if dep is None:
         return False
     out = stage.outs[0]
@@ -81,7 +81,7 @@ def bring(
         if "repo" in dep:
             run_dvc(["fetch", stage.file], root, "an import from another repository")
             return True
-        made = _download(store, root, _origin(stage, dep), out)
+        made = _download(store, root, origin(stage, dep), out)
     except PenstockError as error:
         troubles.append(f"; {error.message}")
         return False
@@ -105,30 +105,69 @@ def record(
         outs: what stands in the work tree, by path as written.
         deps: state of the source of an import, where it was fetched anew.
     """
+    path = root / stage.file
+    text = rewritten(path.read_text(encoding="utf-8"), _facts(outs), _facts(deps))
+    durable.replace(path, text.encode())
+
+
+def rewritten(text: str, outs: Mapping[str, Any], deps: Mapping[str, Any]) -> str:
+    """Return the text of a ``.dvc`` file with other content recorded.
+
+    Args:
+        text: of the file; comments and all that is not a digest stay as they are.
+        outs: of each output by path as written, the keys that say what it is (see `facts`).
+        deps: the same of what an import came from.
+    """
     import io
 
     from ruamel.yaml import YAML
 
-    path = root / stage.file
     yaml = YAML()
     yaml.default_flow_style = False
-    data = yaml.load(path.read_text(encoding="utf-8"))
+    data = yaml.load(text)
+    before = text if data.get("md5") else None
     for section, found in (("outs", outs), ("deps", deps)):
         for item in data.get(section) or ():
-            artifact = found.get(item.get("path"))
-            if artifact is not None and artifact.algorithm != OLD:
-                _update(item, artifact)
+            if item.get("path") in found:
+                known = dict(item)
+                _update(item, found[item["path"]])
+                before = before if item == known else None
+    if before is not None:
+        return before
     if data.get("deps"):
         data["md5"] = _stage_digest(data)
     stream = io.StringIO()
     yaml.dump(data, stream)
-    durable.replace(path, stream.getvalue().encode())
+    return stream.getvalue()
 
 
-def _update(item: Any, artifact: Artifact) -> None:
-    """Put an artifact in the place of what an item recorded, in DVC's order of keys."""
-    facts = entries.item("", artifact)
-    del facts["path"]
+def content(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keys of an item of a ``.dvc`` file that say what it is (see `facts`)."""
+    return {key: one for key, one in item.items() if key in (*_CONTENT, "hash", "repo")}
+
+
+def entry(root: Path, stage: Stage) -> dict[str, Any]:
+    """Return what the file of an import says of its output."""
+    from penstock.config import source
+
+    found: dict[str, Any] = source.read(root / stage.file, file=stage.file).value["outs"][0]
+    return found
+
+
+def facts(artifact: Artifact) -> dict[str, Any]:
+    """Return what a ``.dvc`` file says of an artifact besides its path, in DVC's order of keys."""
+    found = entries.item("", artifact)
+    del found["path"]
+    return found
+
+
+def _facts(artifacts: Mapping[str, Artifact]) -> dict[str, Any]:
+    known = artifacts.items()
+    return {path: facts(artifact) for path, artifact in known if artifact.algorithm != OLD}
+
+
+def _update(item: Any, facts: Mapping[str, Any]) -> None:
+    """Put facts in the place of what an item recorded."""
     for name in _CONTENT:
         if name in item and name not in facts:
             del item[name]
@@ -153,8 +192,8 @@ def _hashed(value: Any) -> Any:
     return [_hashed(one) for one in value] if isinstance(value, list) else value
 
 
-def _source(root: Path, stage: Stage) -> dict[str, Any] | None:
-    """Return where an import came from, None when the stage is none."""
+def recorded(root: Path, stage: Stage) -> dict[str, Any] | None:
+    """Return where an import came from, as its file says; None when the stage is no import."""
     if not stage.is_data or len(stage.outs) != 1:
         return None
     from penstock.config import source
@@ -166,17 +205,38 @@ def _source(root: Path, stage: Stage) -> dict[str, Any] | None:
     return deps[0] if isinstance(deps[0].get("path"), str) else None
 
 
-def _origin(stage: Stage, dep: Mapping[str, Any]) -> Dependency:
-    from penstock.pipeline.dvcfile import origin
+def origin(stage: Stage, dep: Mapping[str, Any]) -> Dependency:
+    """Return what an import came from, as something that can be looked at."""
+    from penstock.pipeline import dvcfile
 
-    return origin(str(dep["path"]), stage.wdir, stage.place)
+    return dvcfile.origin(str(dep["path"]), stage.wdir, stage.place)
 
 
 def _download(store: Store, root: Path, origin: Dependency, out: Output) -> Artifact | None:
     """Fetch the source of an import to its place, and into the cache."""
+    target = root / out.full
+    fetch(store, root, origin, target)
+    made = store.hash(target, name=out.path)
+    if made is not None and out.cache:
+        store.save(target, made)
+    return made
+
+
+def fetch(store: Store, root: Path, origin: Dependency, target: Path) -> None:
+    """Bring the source of an import to a path, which holds what it held before or all of it.
+
+    Args:
+        store: whose remotes `remote://` means.
+        root: of the project.
+        origin: what to bring.
+        target: takes the place of what is there.
+
+    Raises:
+        UnavailableError: ``artifacts.remote-failed``.
+        OSError: a source on this machine cannot be read, or the target not be written.
+    """
     from penstock.artifacts.external import External
 
-    target = root / out.full
     target.parent.mkdir(parents=True, exist_ok=True)
     part = Path(temporary(os.fspath(target.parent)))
     try:
@@ -194,7 +254,3 @@ def _download(store: Store, root: Path, origin: Dependency, out: Output) -> Arti
             shutil.rmtree(part, ignore_errors=True)
         else:
             part.unlink(missing_ok=True)
-    made = store.hash(target, name=out.path)
-    if made is not None and out.cache:
-        store.save(target, made)
-    return made

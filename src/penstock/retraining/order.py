@@ -23,7 +23,7 @@ from penstock.domain.rollout import RolloutPhase
 from penstock.domain.trigger import Decision
 from penstock.errors import PenstockError, StateError, UnavailableError, UsageError
 from penstock.loop import Loop
-from penstock.retraining import branch, gains, parameters, sources, window
+from penstock.retraining import branch, following, gains, parameters, sources, window
 from penstock.retraining.lock import held
 from penstock.triggers.inbox import RETRAINING, Inbox
 from penstock.walk import Wishes
@@ -146,13 +146,15 @@ class Retrainer:
 
     # The steps. Each returns the record as it is after it, or None: nothing to do but wait.
 
-    def _pin(self, record: Record, _wait: bool) -> Record | None:
+    def _pin(self, record: Record, wait: bool) -> Record | None:
         """Fix the data, the window and the commit that this retraining is about."""
         project, retrain = self.project, self.project.settings.retrain
         root = project.root
         head = _base(record, root)
         start, parents = branch.foundation(root, head, retrain.branch)
-        found = sources.find(root, retrain.data)
+        found = following.pinned(project, wait=wait)
+        if found.troubles:
+            return None
         files = sources.pin(root, found, start)
         frame = window.choose(
             retrain.window, retrain.window_seconds, _changed(record), record["started"]

@@ -8,8 +8,8 @@ from typing import Any
 from penstock import pipeline
 from penstock.assembly import Project
 from penstock.config import Settings
-from penstock.domain.trigger import Request
-from penstock.retraining import branch, sources, window
+from penstock.domain.trigger import Choice, Request, TriggerKind
+from penstock.retraining import branch, following, sources, window
 from penstock.triggers import Inbox, Policy, decide, hours, looks
 from penstock.triggers.inbox import RETRAINING
 
@@ -68,11 +68,18 @@ def waiting(inbox: Inbox, rows: int | None) -> list[Request]:
     return [one if one.rows is None else replace(one, rows=max(one.rows, rows)) for one in found]
 
 
+def may_start(project: Project, now: float) -> bool:
+    """Whether a retraining would begin now if somebody brought enough new data."""
+    request = Request("data", TriggerKind.DATA, "", now)
+    history = Inbox(project.journal).history()
+    return decide([request], history, policy_of(project.settings), now).choice is Choice.START
+
+
 def outlook(project: Project, now: float) -> dict[str, Any]:
     """Return what a retraining would be like if it began now, and whether one would."""
     settings, root = project.settings.retrain, project.root
     inbox = Inbox(project.journal)
-    found = sources.find(root, settings.data)
+    found = following.follow(project, following.Fetch.NO, now)
     rows = sources.rows(root, found.items) if found.items else None
     fresh = new_rows(project, rows)
     head = pipeline.revision(root).commit
@@ -84,6 +91,8 @@ def outlook(project: Project, now: float) -> dict[str, Any]:
         "decision": decision.to_dict(),
         "requests": [one.to_dict() for one in asked],
         "sources": [one.path for one in found.items],
+        "newer": list(found.unfetched),
+        "unreached": list(found.troubles),
         "data": found.digest,
         "rows": rows,
         "new_rows": fresh,

@@ -8,7 +8,7 @@ import json
 import posixpath
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,9 @@ from penstock.artifacts import Store
 from penstock.domain.artifact import Artifact
 from penstock.domain.pipeline import Pipeline
 from penstock.errors import ConfigError
-from penstock.retraining import branch
+from penstock.retraining import branch, origins
 
-DVC, GIT, LOOSE = "dvc", "git", "loose"
+DVC, GIT, LOOSE, IMPORT = "dvc", "git", "loose", "import"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +28,23 @@ class Source:
 
     Attributes:
         path: relative to the project.
-        kind: ``dvc`` (a .dvc file has its digest), ``git`` (committed) or ``loose`` (neither).
+        kind: ``dvc`` (a .dvc file has its digest), ``git`` (committed), ``loose`` (neither) or
+            ``import`` (`dvc import-url` or `dvc import` brought it).
         file: the .dvc file.
         artifact: its content now, None when it is not there.
+        place: where the bytes are, "" when only the cache or a remote has them.
+        rows: of an import whose bytes are elsewhere, as they were counted.
+        out, dep: of an import, what the .dvc file is to say of the output and of its source.
     """
 
     path: str
     kind: str
     file: str
     artifact: Artifact | None
+    place: str = ""
+    rows: int | None = None
+    out: dict[str, Any] = field(default_factory=dict)
+    dep: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +54,13 @@ class Sources:
     Attributes:
         items: by path.
         digest: of their contents together; "" when there is none.
+        troubles: why sources of imports could not be asked, in words.
+        unfetched: sources of imports that have something newer which was not fetched, in words.
     """
 
     items: tuple[Source, ...]
+    troubles: tuple[str, ...] = ()
+    unfetched: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:
@@ -89,7 +101,7 @@ def find(root: Path, wanted: str | None) -> Sources:
     with closing(Store.open(root)) as store:
         found = store.hash_many([(path, root / path) for path in paths])
     items = [
-        Source(path, _kind(root, path, tracked), tracked.get(path, f"{path}.dvc"), artifact)
+        Source(path, _kind(root, path, tracked), tracked.get(path, f"{path}.dvc"), artifact, path)
         for path, artifact in zip(paths, found, strict=True)
     ]
     return Sources(tuple(sorted(items, key=lambda one: one.path)))
@@ -142,6 +154,9 @@ def pin(root: Path, sources: Sources, commit: str) -> dict[str, bytes]:
                 files |= _committed(root, one.path)
                 continue
             before = branch.content(root, commit, one.file)
+            if one.kind == IMPORT:
+                files |= _imported(store, root, before, one)
+                continue
             after = _tracked(before, one)
             if after is None:
                 continue
@@ -184,6 +199,19 @@ def _tracked(before: bytes | None, source: Source) -> bytes | None:
     return stream.getvalue().encode()
 
 
+def _imported(store: Store, root: Path, before: bytes | None, one: Source) -> dict[str, bytes]:
+    """Put an import into the cache, and record it as `dvc update` would."""
+    from penstock.pipeline import imports
+
+    assert one.artifact is not None
+    if one.place and not store.has(one.artifact):
+        store.save(root / one.place, one.artifact)
+    origins.drop(root, one.place)
+    old = (before or (root / one.file).read_bytes()).decode()
+    outs, deps = {one.out["path"]: one.out}, {one.dep["path"]: one.dep}
+    return {one.file: imports.rewritten(old, outs, deps).encode()}
+
+
 def _ignored(root: Path, commit: str, path: str, files: dict[str, bytes]) -> dict[str, bytes]:
     """Keep Git from taking data that DVC has, as `dvc add` does."""
     folder, name = posixpath.split(path)
@@ -204,7 +232,12 @@ def rows(root: Path, sources: Sequence[Source]) -> int | None:
     for one in sources:
         if one.artifact is None:
             continue
-        place = root / one.path
+        if one.kind == IMPORT and (one.rows is not None or not one.place):
+            if one.rows is None:
+                return None
+            total += one.rows
+            continue
+        place = root / one.place
         files = sorted(place.rglob("*")) if place.is_dir() else [place]
         counted = [_rows(file) for file in files if file.is_file()]
         known = [number for number in counted if number is not None]

@@ -19,10 +19,11 @@ from penstock import pipeline
 from penstock.assembly import STATE, Project
 from penstock.domain.trigger import Choice, Decision, Request
 from penstock.errors import PenstockError, UnavailableError
-from penstock.retraining import gains, rules, sources
+from penstock.retraining import following, gains, rules, sources
+from penstock.retraining.following import Fetch
 from penstock.retraining.listener import DEMAND
 from penstock.retraining.order import Retrainer
-from penstock.triggers import Inbox, commit, data, decide, findings, schedule
+from penstock.triggers import Inbox, commit, data, decide, findings, looks, schedule
 
 Tell = Callable[[str], None]
 _REFRESH = 600.0
@@ -50,6 +51,8 @@ class Watch:
         self._counted: tuple[str, int | None] = ("", None)
         self._fresh: int | None = None
         self._refreshed = 0.0
+        self._troubles: list[str] = []
+        self._newer: tuple[str, ...] = ()
 
     def look(self, now: float) -> dict[str, Any]:
         """Take one look, write down what asks for a retraining, and decide.
@@ -64,7 +67,7 @@ class Watch:
         with _forgiven(troubles, "monitors"):
             verdicts = self._monitor(now)
         with _forgiven(troubles, "triggers"):
-            new = self._ask(now)
+            new = self._ask(now, troubles)
         with _forgiven(troubles, "rollbacks"):
             self._roll_back()
         policy = rules.policy_of(self.project.settings)
@@ -72,7 +75,9 @@ class Watch:
         for one in new:
             self.tell(f"asked for: {one.reason}")
         for words in troubles:
-            self.tell(f"trouble: {words}")
+            if words not in self._troubles:  # once, until it is over
+                self.tell(f"trouble: {words}")
+        self._troubles = troubles
         return {
             "verdicts": [one.to_dict() for one in verdicts],
             "requests": [one.to_dict() for one in new],
@@ -134,12 +139,13 @@ class Watch:
             self._watcher = Watcher(self.project.root, self.project.settings, self.journal)
         return list(self._watcher.look(now))
 
-    def _ask(self, now: float) -> list[Request]:
+    def _ask(self, now: float, troubles: list[str]) -> list[Request]:
         """Let every trigger that the project wants have a look; return what is new."""
         settings = self.project.settings.retrain
         wanted = settings.triggers
         head = pipeline.revision(self.project.root)
-        found = self._data()
+        found = self._data(now)
+        troubles += found.troubles
         fresh = None
         if found.items:
             fresh = rules.count(self.project, self._rows(found))
@@ -161,7 +167,8 @@ class Watch:
             new += self._submitted(commit.look(self.journal, head, now))
             commit.done(self.journal, head)
         if "schedule" in wanted and settings.schedule:
-            changed = (last.get("data"), last.get("head")) != (found.digest, head.commit)
+            known = (last.get("data"), last.get("head")) == (found.digest, head.commit)
+            changed = not known or bool(found.unfetched)
             asked = schedule.look(self.journal, settings.schedule, now, changed=changed)
             new += self._submitted(asked)
             for one in asked:
@@ -183,8 +190,24 @@ class Watch:
             self._counted = (found.digest, sources.rows(self.project.root, found.items))
         return self._counted[1]
 
-    def _data(self) -> sources.Sources:
-        return sources.find(self.project.root, self.project.settings.retrain.data)
+    def _data(self, now: float) -> sources.Sources:
+        """Look at the data; what sources of imports have is fetched when it may be trained on.
+
+        At the very first look nothing is: what the project has is what is known.
+        """
+        retrain = self.project.settings.retrain
+        if not retrain.triggers:
+            return sources.find(self.project.root, retrain.data)
+        begun = rules.last_trained(self.project) or any(
+            looks.seen(self.journal, name) for name in (data.NAME, rules.ROWS)
+        )
+        ready = begun and rules.may_start(self.project, now)
+        found = following.follow(self.project, Fetch.SETTLED if ready else Fetch.NO, now)
+        if found.unfetched != self._newer:
+            self._newer = found.unfetched
+            for words in found.unfetched:
+                self.tell(f"{words}, which is fetched when a retraining may start")
+        return found
 
     def _drive(self, record: dict[str, Any]) -> None:
         """Let a process of its own move a retraining forward, unless one does."""
@@ -236,13 +259,9 @@ def _forgiven(troubles: list[str], what: str) -> Any:
 
 
 def _written(root: Path, found: sources.Sources) -> float | None:
-    """Return when the newest file of the data was written."""
-    times = []
-    for one in found.items:
-        place = root / one.path
-        files = place.rglob("*") if place.is_dir() else [place]
-        times += [file.stat().st_mtime for file in files if file.is_file()]
-    return max(times, default=None)
+    """Return when the newest file of the data was written; imports are fetched when settled."""
+    mine = [one for one in found.items if one.kind != sources.IMPORT]
+    return max((following.newest(root / one.path) for one in mine), default=0.0) or None
 
 
 def until(moment: float, woken: Callable[[float], bool]) -> None:
