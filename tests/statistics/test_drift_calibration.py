@@ -11,6 +11,7 @@ import pytest
 
 from penstock.domain.verdict import Outcome
 from penstock.monitors import DriftMonitor, build_reference
+from penstock.monitors.drift import LASTING
 
 REFERENCE = 100_000
 NUMBERS, SHIFTED = 50, 5
@@ -53,8 +54,13 @@ def independent():
 
 
 def alarms(monitor, source, rows, windows, **more):
-    verdicts = [monitor.judge(source.rows(rows, **more))[0] for _ in range(windows)]
-    return sum(one.outcome is Outcome.FAILED for one in verdicts)
+    """Count the windows with an alarm, each judged with those before it, as the watcher does."""
+    found, before = 0, []
+    for _ in range(windows):
+        window = monitor.count(source.rows(rows, **more))
+        found += monitor.judge(window, before)[0].outcome is Outcome.FAILED
+        before = [*before, window][-LASTING + 1 :]
+    return found
 
 
 def power(monitor, source, rows, windows, shift):
@@ -66,6 +72,17 @@ def power(monitor, source, rows, windows, shift):
     return found / windows / SHIFTED
 
 
+def lasting(monitor, source, rows, tries, shift):
+    """Return the share of shifted features that is found in the fifth window of a shift."""
+    found = 0
+    for _ in range(tries):
+        windows = [monitor.count(source.rows(rows, shift)) for _ in range(LASTING)]
+        shifts = monitor.shifts(windows[-1], windows[:-1])
+        wanted = [one for one in shifts if one.name in {f"n{k}" for k in range(SHIFTED)}]
+        found += sum(monitor.exceedance(one) > 1.0 for one in wanted)
+    return found / tries / SHIFTED
+
+
 def test_windows_of_1000_rows(independent):
     source, references = independent
     monitor = DriftMonitor(references[1000])
@@ -73,6 +90,7 @@ def test_windows_of_1000_rows(independent):
     assert alarms(monitor, source, 1000, 80) <= 3
     assert power(monitor, source, 1000, 8, 0.2) >= 0.9
     assert power(monitor, source, 1000, 16, 0.1) >= 0.12
+    assert lasting(monitor, source, 1000, 8, 0.1) >= 0.8
 
 
 def test_windows_of_50000_rows(independent):

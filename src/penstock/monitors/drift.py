@@ -9,6 +9,10 @@ A feature is in alarm when the difference is both *real* and *large enough to ma
   or the whole distribution moved by more than ``sqrt(min_effect) / 2`` standard deviations (0.07 by
   default). A shift needs less than a change of shape, because it moves all answers the same way.
 
+Small shifts that last are sought in the last few windows together, at a fifth of the level, so that
+they hardly add false alarms: five windows see shifts less than half as large as one does. What they
+find counts only while the newest window shows some of it, so that it ends when the drift does.
+
 One number sums it up: the *exceedance*, how many times the effect is what is tolerated; 0 when it
 is not significant. Wasserstein and Jensen-Shannon distances are reported and decide nothing.
 """
@@ -16,7 +20,8 @@ is not significant. Wasserstein and Jensen-Shannon distances are reported and de
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from penstock.config.settings import DriftSettings, MonitorSettings
@@ -34,6 +39,13 @@ LEAST_ROWS = 200
 """Rows of a window, below which nothing is said."""
 _WEIGHTS = (0.3, 0.7)
 """Of the tests of shape and of shift: most drifts are shifts."""
+LASTING = 5
+"""Windows that small shifts are sought in, at most."""
+_SHARE = 0.2
+"""Of the level, for windows together."""
+_STILL = 0.5
+"""Of the tolerated effect, that the newest window must show of what the windows together do."""
+_LONGER = 1.1
 _JOINT_Z = 5.0
 _SHOWN = 5
 
@@ -52,6 +64,8 @@ class Shift:
         blocks: behind them, 0: not calibrated.
         w1: Wasserstein distance in standard deviations, None for texts.
         js: Jensen-Shannon distance.
+        rows: that were compared with the reference.
+        lasting: the same over the last windows together, None when they are not looked at.
     """
 
     name: str
@@ -63,6 +77,8 @@ class Shift:
     blocks: int
     w1: float | None
     js: float
+    rows: int = 0
+    lasting: Shift | None = None
 
 
 class DriftMonitor:
@@ -81,25 +97,64 @@ class DriftMonitor:
         """Return rows as counts; see `penstock.monitors.window.count_rows`."""
         return count_rows(self.reference, table, since=since, until=until)
 
-    def shifts(self, window: Window) -> list[Shift]:
-        """Return how far each watched feature is from the reference, the furthest first."""
+    def shifts(self, window: Window, before: Sequence[Window] = ()) -> list[Shift]:
+        """Return how far each watched feature is from the reference, the furthest first.
+
+        Args:
+            window: the newest.
+            before: windows just before it, the oldest first.
+        """
+        found = self._compared(window)
+        together = self.lasting(window, before)
+        if together is not None:
+            known = {one.name: one for one in self._compared(together) if self._knows(one)}
+            found = [replace(one, lasting=known.get(one.name)) for one in found]
+        return sorted(found, key=lambda one: (-self.exceedance(one), one.p))
+
+    def lasting(self, window: Window, before: Sequence[Window]) -> Window | None:
+        """Return the last windows as one, None when that would say nothing.
+
+        They are hardly more rows than the longest blocks of the reference that are many enough to
+        know how much so many rows differ without drift.
+        """
+        most = max(_longest(one) for one in self.reference.features.values())
+        together = window
+        for earlier in reversed(before[-LASTING + 1 :]):
+            if not _alike(together, earlier) or together.rows + earlier.rows > most:
+                break
+            together = together + earlier
+        return together if together.rows > window.rows else None
+
+    def _knows(self, shift: Shift) -> bool:
+        return shift.rows <= _longest(self.reference.features[shift.name])
+
+    def _compared(self, window: Window) -> list[Shift]:
         names = [one for one in window.counts if self._watched(one) and one not in window.absent]
         parts = [_compare(self.reference.features[one], window) for one in names]
         adjusted = benjamini_hochberg([one.p for one in parts])
-        found = [_adjusted(one, p) for one, p in zip(parts, adjusted, strict=True)]
-        return sorted(found, key=lambda one: (-self.exceedance(one), one.p))
+        return [replace(one, adjusted=p) for one, p in zip(parts, adjusted, strict=True)]
 
     def exceedance(self, shift: Shift) -> float:
         """Return how many times the effect is what is tolerated; 0 when it is not significant."""
-        if shift.adjusted > self.settings.level:
-            return 0.0
-        return self._size(shift, self.settings.min_effect)
+        shift = self.told(shift)
+        level = self.settings.level
+        return self._size(shift, self.settings.min_effect) if shift.adjusted <= level else 0.0
 
-    def judge(self, window: Window | Any) -> tuple[Verdict, ...]:
+    def told(self, shift: Shift) -> Shift:
+        """Return what is to be told of a feature: of its newest window, or of the last together."""
+        lasting, tolerated = shift.lasting, self.settings.min_effect
+        if shift.adjusted <= self.settings.level or lasting is None:
+            return shift
+        real = lasting.adjusted <= self.settings.level * _SHARE
+        still = self._size(shift, tolerated) > _STILL and shift.moved * lasting.moved >= 0.0
+        return lasting if real and still else shift
+
+    def judge(self, window: Window | Any, before: Sequence[Window] = ()) -> tuple[Verdict, ...]:
         """Return a verdict on the whole, one on all features together, and one per feature.
 
         Args:
             window: counts, or rows as a DataFrame, an arrow table or columns by name.
+            before: windows just before it, the oldest first.
         """
         if not isinstance(window, Window):
             window = self.count(window)
@@ -107,7 +162,7 @@ class DriftMonitor:
             words = f"{window.rows:,} rows are too few to compare distributions"
             needs = LEAST_ROWS - window.rows
             return (_verdict(OVERALL, Outcome.INCONCLUSIVE, words, (), needs=needs),)
-        shifts = self.shifts(window)
+        shifts = self.shifts(window, before)
         verdicts = [self._feature(one, window.rows) for one in shifts]
         joint = self._joint(window)
         together = [joint] if joint is not None else []
@@ -128,7 +183,7 @@ class DriftMonitor:
         return self._size(shift, self.settings.severe) > 1.0
 
     def _overall(self, shifts: list[Shift], window: Window, joint: Verdict | None) -> Verdict:
-        bad = [one for one in shifts if self.exceedance(one) > 1.0]
+        bad = [self.told(one) for one in shifts if self.exceedance(one) > 1.0]
         largest = shifts[0] if shifts else None
         value = self.exceedance(largest) if largest else 0.0
         # Answers are known of the test data, which may be short; features say how rows scatter.
@@ -151,7 +206,7 @@ class DriftMonitor:
         elif not bad:
             words = "each feature is as it was, but not how they go together"
         else:
-            shown = ", ".join(_said(one) for one in bad[:_SHOWN])
+            shown = ", ".join(_said(one, window.rows) for one in bad[:_SHOWN])
             more = f" and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else ""
             words = f"{len(bad)} of {len(shifts)} features drifted: {shown}{more}"
         if not calibrated:
@@ -163,7 +218,7 @@ class DriftMonitor:
         )
 
     def _feature(self, shift: Shift, rows: int) -> Verdict:
-        exceedance = self.exceedance(shift)
+        exceedance, shift = self.exceedance(shift), self.told(shift)
         bad = exceedance > 1.0
         details = {
             "exceedance": exceedance,
@@ -177,11 +232,11 @@ class DriftMonitor:
             "severe": bad and self.severe(shift),
         }
         evidence = Evidence(
-            shift.name, shift.index, threshold=self.settings.min_effect, comparison="<", n=rows,
-            method="corrected population stability index", details=details,
+            shift.name, shift.index, threshold=self.settings.min_effect, comparison="<",
+            n=shift.rows, method="corrected population stability index", details=details,
         )  # fmt: skip
         if bad:
-            words = f"{_said(shift)}; {exceedance:.1f} times what is tolerated"
+            words = f"{_said(shift, rows)}; {exceedance:.1f} times what is tolerated"
         elif shift.adjusted <= self.settings.level:
             words = "a difference that is real, but too small to matter"
         else:
@@ -242,20 +297,29 @@ def _compare(feature: Feature, window: Window) -> Shift:
         blocks,
         wasserstein,
         distance.js_distance(before, after),
+        window.rows,
     )
 
 
-def _adjusted(shift: Shift, p: float) -> Shift:
-    from dataclasses import replace
+def _longest(feature: Feature) -> float:
+    """Return about how many rows it is known for how much they differ without drift."""
+    return feature.effects[-1].rows * _LONGER if feature.effects else 0.0
 
-    return replace(shift, adjusted=p)
+
+def _alike(one: Window, other: Window) -> bool:
+    """Whether two windows were counted in the same cells, and follow each other."""
+    sizes = ({name: len(counts) for name, counts in each.counts.items()} for each in (one, other))
+    return bool(one.rows and other.rows) and next(sizes) == next(sizes)
 
 
-def _said(shift: Shift) -> str:
+def _said(shift: Shift, rows: int) -> str:
+    facts = [f"index {shift.index:.3f}"]
     if abs(shift.moved) >= 0.05:
         side = "up" if shift.moved > 0 else "down"
-        return f"{shift.name} ({side} by {abs(shift.moved):.2f} sd, index {shift.index:.3f})"
-    return f"{shift.name} (index {shift.index:.3f})"
+        facts.insert(0, f"{side} by {abs(shift.moved):.2f} sd")
+    if shift.rows > rows:
+        facts.append(f"in the last {shift.rows:,} rows")
+    return f"{shift.name} ({', '.join(facts)})"
 
 
 def _verdict(

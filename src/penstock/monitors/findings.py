@@ -11,7 +11,7 @@ from penstock.domain.verdict import Evidence, Outcome, Verdict
 from penstock.monitors.alerts import Alert, span
 from penstock.monitors.causes import likely_cause
 from penstock.monitors.data import judge_data
-from penstock.monitors.drift import JOINT, DriftMonitor, Shift
+from penstock.monitors.drift import JOINT, LASTING, DriftMonitor, Shift
 from penstock.monitors.interface import Monitor
 from penstock.monitors.origin import Champion
 from penstock.monitors.reference import Reference
@@ -24,6 +24,8 @@ _MOST = 50
 _QUIET = 3
 """An alert about data is over after this many times `drift.windows` good windows: a share that is
 just about what is tolerated must not be told again and again."""
+_MOST_KEPT = 500
+"""Features of which the counts of several windows are kept, at most."""
 TOGETHER = "(together)"
 """The streak of all features together."""
 
@@ -47,6 +49,12 @@ class Findings:
     def add(self, kind: str, verdicts: tuple[Verdict, ...]) -> None:
         """Keep the verdicts of a kind."""
         self.verdicts[kind] = verdicts
+
+    def switched_off(self, kind: str, state: WatchState) -> None:
+        """Forget what a monitor said that nobody wants any more; its alerts are over."""
+        self.asked.append(kind)
+        if state.verdicts.get(kind):
+            self.add(kind, ())
 
     def judged(self, monitor: str, verdict: Verdict, data: dict[str, Any]) -> None:
         """Write down that a monitor answered."""
@@ -87,14 +95,17 @@ def drift_findings(
     """
     monitor = DriftMonitor(reference, settings.drift)
     window = monitor.count(part.table, since=part.since, until=part.until)
-    verdicts = monitor.judge(window)
-    shifts = monitor.shifts(window)
+    before = [Window.from_dict(one) for one in state.recent]
+    verdicts = monitor.judge(window, before)
+    shifts = monitor.shifts(window, before)
     exceedances = {one.name: round(monitor.exceedance(one), 3) for one in shifts}
     alarmed = {name for name, value in exceedances.items() if value > 1.0}
     together = any(one.name == JOINT and one.outcome is Outcome.FAILED for one in verdicts)
     alarmed |= {TOGETHER} if together else set()
     state.streaks = {name: state.streaks.get(name, 0) + 1 for name in sorted(alarmed)}
     state.last = {name: counts.tolist() for name, counts in window.counts.items()}
+    kept = [*state.recent, window.to_dict()][-LASTING + 1 :]
+    state.recent = kept if len(window.counts) <= _MOST_KEPT else []
     state.keep(_numbers(window, verdicts[0], exceedances))
     found.add("drift", verdicts)
     about = {"since": part.since, "until": part.until, "rows": window.rows}
@@ -227,10 +238,13 @@ def _data(
         found.alerts.append(alert)
 
 
-def stale(settings: Settings, holder: Champion, found: Findings, now: float) -> None:
+def stale(
+    settings: Settings, holder: Champion, state: WatchState, found: Findings, now: float
+) -> None:
     """Say whether the champion is too old."""
     limit = settings.monitor.stale_after
     if limit <= 0:
+        found.switched_off("stale", state)
         return
     age = now - holder.since
     outcome = Outcome.FAILED if age > limit else Outcome.PASSED

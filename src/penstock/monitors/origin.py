@@ -100,7 +100,7 @@ def rows_of(root: Path, settings: Settings, journal: Journal, name: str) -> tupl
     """
     wanted, model = settings.monitor.reference, settings.model
     if wanted == "train":
-        artifact = _learnt_from(journal, name, model.train_data) if model.train_data else None
+        artifact = _of_its_run(journal, name, model.train_data) if model.train_data else None
         if artifact is not None:
             return _brought_back(root, artifact), "training data", artifact.md5
         if model.train_data and (root / model.train_data).is_file():
@@ -108,10 +108,14 @@ def rows_of(root: Path, settings: Settings, journal: Journal, name: str) -> tupl
         if model.train_data:
             raise _missing(model.train_data)
     # Without `model.train_data` the test data is the next best: rows of the same kind.
-    path = root / (model.test_data if wanted in {"train", "test"} else wanted)
+    tested = wanted in {"train", "test"}
+    path = root / (model.test_data if tested else wanted)
     if not path.is_file():
+        judged = _of_its_run(journal, name, model.test_data) if tested else None
+        if judged is not None:
+            return _brought_back(root, judged), "test data", judged.md5
         raise _missing(str(path.relative_to(root) if path.is_relative_to(root) else path))
-    return path, "test data" if wanted in {"train", "test"} else wanted, ""
+    return path, "test data" if tested else wanted, ""
 
 
 def _missing(name: str) -> StateError:
@@ -123,14 +127,14 @@ def _missing(name: str) -> StateError:
     )
 
 
-def _learnt_from(journal: Journal, name: str, train_data: str) -> Artifact | None:
+def _of_its_run(journal: Journal, name: str, path: str) -> Artifact | None:
     version = journal.get("version", name)
     run = journal.get("run", str(version.value.get("run_id"))) if version else None
     if run is None:
         return None
     for stage in Run.from_dict(run.value).stages:
         for artifact in (*stage.outs, *stage.deps):
-            if artifact.path == train_data and not artifact.is_dir:
+            if artifact.path == path and not artifact.is_dir:
                 return artifact
     return None
 

@@ -27,6 +27,7 @@ class WatchState:
         windows: numbers of the last windows, the newest last.
         verdicts: of the last window and the last looks, by kind.
         last: counts of the last window per feature, for the report.
+        recent: counts of the last windows, in which small shifts that last are sought.
         prediction: the reference of the champion's own answers, None before its first window.
         quality: memory of the quality monitor.
         alerts: that are open, by key.
@@ -42,6 +43,7 @@ class WatchState:
     windows: list[dict[str, Any]] = field(default_factory=list)
     verdicts: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     last: dict[str, list[int]] = field(default_factory=dict)
+    recent: list[dict[str, Any]] = field(default_factory=list)
     prediction: dict[str, Any] | None = None
     quality: dict[str, Any] = field(default_factory=dict)
     alerts: dict[str, dict[str, Any]] = field(default_factory=dict)

@@ -36,7 +36,9 @@ from penstock.observations import Observations
 MOST_WINDOWS = 100
 """Windows judged in one look; the next look takes up the rest."""
 SKEW_EVERY = 86_400.0
-"""Seconds between two replays of training rows."""
+"""Seconds between two replays of training rows ..."""
+SKEW_AGAIN = 600.0
+"""... and before the next one when nothing could be compared."""
 
 
 class Watcher:
@@ -171,7 +173,7 @@ class Watcher:
         QualityMonitor(self.settings, self.journal, self.observations).look(
             holder, state, found, now, settle=self._settle
         )
-        stale(self.settings, holder, found, now)
+        stale(self.settings, holder, state, found, now)
         self._skew(holder, state, found, now)
         self._write(holder, state, found, generation, now)
 
@@ -229,14 +231,17 @@ class Watcher:
         return replace(reference, features={**reference.features, PREDICTION: feature})
 
     def _skew(self, holder: Champion, state: WatchState, found: Findings, now: float) -> None:
-        due = now - state.skew >= SKEW_EVERY
-        if not self.settings.monitor.skew or not due:
+        if not self.settings.monitor.skew:
+            found.switched_off("skew", state)
+            return
+        if now - state.skew < SKEW_EVERY:
             return
         verdict = SkewMonitor(self.root, self.settings, self.journal, self._endpoint).judge(
             holder.version
         )
         if verdict is not None:
-            state.skew = now
+            again = SKEW_EVERY - SKEW_AGAIN if verdict.outcome is Outcome.ERROR else 0.0
+            state.skew = now - again
             found.skew(self.settings, holder, verdict, now)
 
     def _write(

@@ -50,6 +50,18 @@ class Window:
     since: float = 0.0
     until: float = 0.0
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the counts as plain values, without what is told of single values."""
+        counts = {name: one.tolist() for name, one in self.counts.items()}
+        names = ("rows", "absent", "since", "until")
+        return {"counts": counts, **{name: getattr(self, name) for name in names}}
+
+    @classmethod
+    def from_dict(cls, item: dict[str, Any]) -> Window:
+        """Read what `to_dict` wrote."""
+        counts = {name: np.asarray(one, np.int64) for name, one in item["counts"].items()}
+        return cls(**{**item, "counts": counts, "absent": tuple(item["absent"])})
+
     def __add__(self, other: Window) -> Window:
         """Return both windows as one; the order does not matter."""
         if not self.rows or not other.rows:

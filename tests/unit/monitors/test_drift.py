@@ -173,3 +173,52 @@ def test_a_change_of_unit_is_named(world):
     assert verdicts[0].outcome is Outcome.FAILED
     (alert,) = [one for one in world.watcher().state().alerts.values() if one["key"] == "drift"]
     assert "age" in alert["cause"]
+
+
+def windows_of(reference, seed, shifts, rows=1000):
+    rng = np.random.default_rng(seed)
+    return [count_rows(reference, {"x": rng.normal(shift, 1, rows)}) for shift in shifts]
+
+
+def judged(monitor, windows):
+    """Return the exceedance of each window, judged with those before it."""
+    found = []
+    for number, window in enumerate(windows):
+        (shift,) = monitor.shifts(window, windows[:number])
+        found.append(monitor.exceedance(shift))
+    return found
+
+
+def test_a_small_shift_that_lasts_is_seen_in_windows_together_and_ends_with_them():
+    reference = build_reference({"x": np.random.default_rng(1).normal(size=100_000)}, window=1000)
+    monitor = DriftMonitor(reference, DriftSettings(level=0.0001))
+    windows = windows_of(reference, 2, [0.0] * 6 + [0.11] * 8 + [0.0] * 6)
+    alone = [monitor.exceedance(monitor.shifts(one)[0]) > 1 for one in windows]
+    together = [one > 1 for one in judged(monitor, windows)]
+    assert sum(alone) <= 4
+    assert not any(together[:6])
+    assert all(together[10:14])
+    assert not any(together[15:])
+    verdicts = monitor.judge(windows[12], windows[:12])
+    assert "in the last 5,000 rows" in verdicts[0].words
+    assert verdicts[1].evidence[0].n == 5000
+
+
+def test_windows_together_are_no_longer_than_what_the_reference_knows():
+    rng = np.random.default_rng(1)
+    short = DriftMonitor(build_reference({"x": rng.normal(size=65_000)}, window=1000))
+    windows = windows_of(short.reference, 3, [0.1] * 5)
+    assert short.lasting(windows[4], windows[:4]).rows == 3000  # 20 blocks of 3,248 are known
+    assert short.lasting(windows[0], []) is None
+    large = windows_of(short.reference, 3, [0.1] * 2, rows=3000)
+    assert short.lasting(large[1], large[:1]) is None
+    few = DriftMonitor(build_reference({"x": rng.normal(size=1500)}, window=1000))
+    assert few.lasting(windows[4], windows[:4]) is None
+
+
+def test_counts_of_a_window_are_kept_as_plain_values(reference, table):
+    window = count_rows(reference, table.drop(columns="name").head(500), since=1.0, until=2.0)
+    again = Window.from_dict(json.loads(json.dumps(window.to_dict())))
+    monitor = DriftMonitor(reference)
+    assert monitor.shifts(again) == monitor.shifts(window)
+    assert (again.rows, again.since, again.until, again.absent) == (500, 1.0, 2.0, ("name",))

@@ -66,3 +66,7 @@ def test_without_an_endpoint_nothing_is_said_and_a_refusal_is_an_error(world):
     assert not [one for one in world.look(endpoint=Endpoint(up=False)) if one.kind == "skew"]
     (verdict,) = [one for one in world.look(endpoint=Refusing()) if one.kind == "skew"]
     assert verdict.outcome is Outcome.ERROR
+    world.look(endpoint=Endpoint())  # not at once: it may cost something
+    world.now += 601
+    (verdict,) = [one for one in world.look(endpoint=Endpoint()) if one.kind == "skew"]
+    assert verdict.outcome is Outcome.PASSED

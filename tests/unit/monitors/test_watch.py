@@ -61,6 +61,19 @@ def test_a_shift_is_detected_after_two_windows_and_told_once(world):
     ]
 
 
+def test_a_small_shift_that_lasts_is_alerted_of_also_when_looks_are_processes_apart(world):
+    world.configure(window=250, drift=DriftSettings(level=0.0001))
+    world.champion("1")
+    for _ in range(8):
+        world.traffic(251, shift=0.22)
+        world.look()  # a watcher of its own, as after a restart
+    (detected,) = world.events(EventType.DRIFT_DETECTED)
+    assert detected.data["features"] == ["age"]
+    (raised,) = (e for e in world.events(EventType.ALERT_RAISED) if e.data["key"] == "drift")
+    assert "in the last " in raised.data["what"]
+    assert len(world.watcher().state().recent) == 4
+
+
 def test_an_alert_is_resolved_when_drift_is_over(world):
     world.champion("1")
     world.traffic(2002, shift=1.0)
@@ -204,6 +217,17 @@ def test_a_stale_champion(world):
     assert of(world.look(), "age of the champion").outcome is Outcome.FAILED
     (raised,) = world.events(EventType.ALERT_RAISED)
     assert raised.data["command"] == "penstock retrain"
+
+
+def test_the_alert_of_a_monitor_that_is_switched_off_is_over(world):
+    world.configure(stale_after=86_400.0)
+    world.champion("1")
+    world.now += 90_000
+    assert of(world.look(), "age of the champion").outcome is Outcome.FAILED
+    world.configure(stale_after=0.0)
+    assert not [one for one in world.look() if one.kind == "stale"]
+    assert len(world.events(EventType.ALERT_RESOLVED)) == 1
+    assert world.watcher().state().alerts == {}
 
 
 def test_lost_training_data_is_an_error_that_says_what_to_do(world):
