@@ -93,7 +93,8 @@ class Loop:
     def _run(self, walk: Walk, listener: pipeline.Listener | None) -> Event | None:
         wishes, root = walk.wishes, self.project.root
         gates.check_conditions(self.project.settings.gates, self.journal)
-        revision = pipeline.revision(root)
+        commit = wishes.commit
+        revision = pipeline.revision_of(root, commit) if commit else pipeline.revision(root)
         started = Run(pipeline.new_run_id(), revision, started=time.time())
         recorder = RunRecorder(self.journal, started, wishes.reason, cause=wishes.cause)
 
@@ -111,12 +112,12 @@ class Loop:
         promised = {"model.path": model.path, "model.test_data": model.test_data}
         how |= {"listener": listen, "journal": self.journal, "run_id": started.id}
         how |= {"promised": promised, "needed": tuple(promised.values()) if wishes.pull else None}
-        if wishes.commit is None:
+        if commit is None:
             hooks = self.project.stage_tests(root)
             walk.run = pipeline.execute(root, revision=revision, hooks=hooks, **how)
         else:
             hooks_at = self.project.stage_tests
-            walk.run, walk.base = pipeline.run_commit(root, wishes.commit, hooks_at=hooks_at, **how)
+            walk.run, walk.base = pipeline.run_commit(root, commit, hooks_at=hooks_at, **how)
         walk.new = recorder.began or walk.failed
         if not walk.new and (
             known := judgements.recall(

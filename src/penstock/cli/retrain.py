@@ -114,7 +114,7 @@ def _tell(record: dict[str, Any]) -> None:
         best = ", ".join(f"{name}={value}" for name, value in found["params"].items())
         click.echo(f"search: {found['words']}{f': {best}' if best else ''}")
     gain = record.get("predicted")
-    if gain:
+    if gain and record.get("outcome") != "unchanged":
         click.echo(f"at the gate: {gain['metric']} {gain['gain']:+.4f} against the champion")
     outcome = record.get("outcome") or f"under way ({record['phase']})"
     click.echo(f"{record['id']}: {outcome}: {record.get('words', '')}".rstrip(": "))
@@ -152,7 +152,7 @@ def _tell_history(rows: list[dict[str, Any]]) -> None:
         if row["outcome"] in (None, "promoted"):
             came = f"realised {_gain(row['realised'])}"
             click.echo(f"    predicted {_gain(row['predicted'])}, {came}")
-        elif row["predicted"]:
+        elif row["predicted"] and row["outcome"] != "unchanged":
             click.echo(f"    predicted {_gain(row['predicted'])}")
     promoted = [row for row in rows if row["outcome"] == "promoted"]
     known = [row["realised"]["gain"] for row in promoted if row["realised"]]

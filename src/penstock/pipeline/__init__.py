@@ -28,6 +28,7 @@ __all__ = [
     "plan",
     "replay",
     "revision",
+    "revision_of",
     "run_commit",
     "why",
 ]
@@ -37,6 +38,7 @@ _RARE = {
     "why": "explain",
     "ReplayReport": "replaying",
     "replay": "replaying",
+    "revision_of": "worktree",
     "run_commit": "worktree",
 }
 

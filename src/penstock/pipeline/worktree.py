@@ -87,6 +87,16 @@ def resolve(root: Path, rev: str) -> str:
         ) from None
 
 
+def revision_of(root: Path, rev: str) -> Revision:
+    """Return what a run of a revision is a run of.
+
+    Raises:
+        UsageError: ``pipeline.unknown-revision``.
+        StateError: ``pipeline.no-git``.
+    """
+    return described(root, resolve(root, rev))
+
+
 def described(root: Path, commit: str) -> Revision:
     """Return a commit with its subject and, where exactly one points to it, its branch."""
     subject = git(root, "log", "-1", "--format=%s", commit).strip()

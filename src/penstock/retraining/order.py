@@ -23,7 +23,7 @@ from penstock.domain.rollout import RolloutPhase
 from penstock.domain.trigger import Decision
 from penstock.errors import PenstockError, StateError, UnavailableError, UsageError
 from penstock.loop import Loop
-from penstock.retraining import branch, following, gains, parameters, sources, window
+from penstock.retraining import branch, following, gains, onward, parameters, sources, window
 from penstock.retraining.lock import held
 from penstock.triggers.inbox import RETRAINING, Inbox
 from penstock.walk import Wishes
@@ -31,7 +31,7 @@ from penstock.walk import Wishes
 Record = dict[str, Any]
 Tell = Callable[[str], None]
 PATIENCE = 20
-"""Beginnings of one and the same step, before a retraining that never gets past it is ended."""
+"""Beginnings of one and the same step, without progress, before a retraining is given up."""
 
 
 class Retrainer:
@@ -152,7 +152,7 @@ class Retrainer:
         root = project.root
         head = _base(record, root)
         start, parents = branch.foundation(root, head, retrain.branch)
-        found = following.pinned(project, wait=wait)
+        found = following.pinned(project, head, wait=wait)
         if found.troubles:
             return None
         files = sources.pin(root, found, start)
@@ -184,7 +184,8 @@ class Retrainer:
         from penstock.retraining.search import search
 
         self.tell(f"searching: at most {settings.trials} trials, {settings.seconds:g} s")
-        found = search(self.project, record["id"], record["commit"], self.tell)
+        tell = onward.after_trials(self.tell, lambda: self._put(record, attempts=0))
+        found = search(self.project, record["id"], record["commit"], tell)
         return self._put(record, "searched", found=found.to_dict())
 
     def _commit(self, record: Record, _wait: bool) -> Record | None:
@@ -209,7 +210,8 @@ class Retrainer:
             reason=f"{record['id']}: {record['reason']}",
             cause=record["event"],
         )
-        walk = Loop(self.project).walk(wishes, self.listener)
+        listener = onward.after_stages(self.listener, lambda: self._put(record, attempts=0))
+        walk = Loop(self.project).walk(wishes, listener)
         if walk.cancelled:
             raise KeyboardInterrupt
         known: Record = {"run_id": walk.run.id if walk.run else None}
