@@ -1,7 +1,7 @@
 """Configuration of Filebeat and Logstash: where lines go, and that it says nothing undocumented.
 
-Neither program is to be had here. The options are those of their documentation (Filebeat 8.19 and
-9.5, the plugins of Logstash 8), written down once by hand: a misspelt one fails.
+Neither program is to be had here. The options are those of their documentation (Filebeat 9.5, the
+plugins of Logstash 8), written down once by hand: a misspelt one fails.
 """
 
 import json
