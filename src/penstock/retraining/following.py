@@ -25,6 +25,7 @@ from penstock.domain.artifact import Artifact
 from penstock.errors import PenstockError, UnavailableError
 from penstock.pipeline import entry as entries
 from penstock.pipeline import imports
+from penstock.retraining import pushed
 from penstock.retraining.origins import Origin, State
 from penstock.retraining.sources import IMPORT, Source, Sources, find, rows
 from penstock.triggers import data, looks
@@ -75,8 +76,13 @@ def follow(project: Project, fetch: Fetch, now: float) -> Sources:
     return Sources(tuple(items), tuple(troubles), tuple(unfetched))
 
 
-def pinned(project: Project, *, wait: bool) -> Sources:
+def pinned(project: Project, base: str, *, wait: bool) -> Sources:
     """Return the data that a retraining begins with: what the sources of imports have now.
+
+    Args:
+        project: to retrain in.
+        base: commit that is built upon; what it has anew counts where nothing was changed here.
+        wait: whether somebody waits for it.
 
     Raises:
         UnavailableError: ``retrain.source-unreached`` when one cannot be asked; with `wait`, since
@@ -89,7 +95,7 @@ def pinned(project: Project, *, wait: bool) -> Sources:
             code="retrain.source-unreached",
             hint="the retraining waits: `penstock retrain` carries on with it",
         )
-    return found
+    return pushed.fetched(project.root, pushed.taken(project.root, found, base))
 
 
 class _Followed:

@@ -226,24 +226,7 @@ class Origin:
         locked = str(repo.get("rev_lock") or "")
         if _COMMIT.match(rev):
             return rev
-        words = ["git", "ls-remote", "--", self._absolute(str(repo["url"])), rev, f"{rev}^{{}}"]
-        quiet = {"GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": "ssh -oBatchMode=yes"}
-        try:
-            done = subprocess.run(
-                words,
-                cwd=self.root,
-                env={**quiet, **os.environ},
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=_PATIENCE,
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise _unreached(self.words, str(error)) from error
-        if done.returncode:
-            raise _unreached(self.words, (done.stderr.strip().splitlines() or ["git failed"])[-1])
-        refs = {ref: commit for commit, _, ref in map(_halves, done.stdout.splitlines())}
+        refs = git_refs(self.root, self.words, self._absolute(str(repo["url"])), rev)
         names = (f"refs/tags/{rev}^{{}}", f"refs/tags/{rev}", f"refs/heads/{rev}", rev)
         # A short commit, or one that no branch has, stays what it is.
         return next((refs[name] for name in names if name in refs), locked)
@@ -254,6 +237,18 @@ def drop(root: Path, place: str) -> None:
     if place.startswith(f"{_INCOMING}/"):
         with _alone(root):
             shutil.rmtree(root / _INCOMING / place.split("/")[2], ignore_errors=True)
+
+
+@contextlib.contextmanager
+def scratch(root: Path, path: str) -> Iterator[Path]:
+    """Give a place of the same name as a path of the project, for a while."""
+    folder = root / _INCOMING / f"look-{os.getpid()}"
+    own_directory(root)
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield folder / os.path.basename(path)  # noqa: PTH119
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -270,8 +265,45 @@ def _alone(root: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _halves(line: str) -> tuple[str, str, str]:
-    return line.partition("\t")
+def git_refs(root: Path, what: str, url: str, ref: str) -> dict[str, str]:
+    """Return the commits that a repository has a name for, by the name.
+
+    Args:
+        root: of the project, for addresses that are relative.
+        what: is asked, for messages.
+        url: of the repository, or the name of a remote.
+        ref: whose name to ask for; tags come with the commit that they are at.
+
+    Raises:
+        UnavailableError: ``retrain.source-unreached``.
+    """
+    said = git_quietly(root, what, "ls-remote", "--", url, ref, f"{ref}^{{}}")
+    return {name: commit for commit, _, name in (line.partition("\t") for line in said)}
+
+
+def git_quietly(root: Path, what: str, *words: str) -> list[str]:
+    """Run git, which asks a server but nobody for a password; return the lines that it prints.
+
+    Raises:
+        UnavailableError: ``retrain.source-unreached``, also when it takes too long.
+    """
+    quiet = {"GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": "ssh -oBatchMode=yes"}
+    try:
+        done = subprocess.run(
+            ["git", *words],
+            cwd=root,
+            env={**quiet, **os.environ},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_PATIENCE,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise _unreached(what, str(error)) from error
+    if done.returncode:
+        raise _unreached(what, (done.stderr.strip().splitlines() or ["git failed"])[-1])
+    return done.stdout.splitlines()
 
 
 def _unreached(what: str, why: str) -> UnavailableError:

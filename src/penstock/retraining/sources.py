@@ -19,7 +19,7 @@ from penstock.domain.pipeline import Pipeline
 from penstock.errors import ConfigError
 from penstock.retraining import branch, origins
 
-DVC, GIT, LOOSE, IMPORT = "dvc", "git", "loose", "import"
+DVC, GIT, LOOSE, IMPORT, PUSHED = "dvc", "git", "loose", "import", "pushed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,9 @@ class Source:
 
     Attributes:
         path: relative to the project.
-        kind: ``dvc`` (a .dvc file has its digest), ``git`` (committed), ``loose`` (neither) or
-            ``import`` (`dvc import-url` or `dvc import` brought it).
+        kind: ``dvc`` (a .dvc file has its digest), ``git`` (committed), ``loose`` (neither),
+            ``import`` (`dvc import-url` or `dvc import` brought it) or ``pushed`` (a commit that
+            the project is behind of has it).
         file: the .dvc file.
         artifact: its content now, None when it is not there.
         place: where the bytes are, "" when only the cache or a remote has them.
@@ -56,11 +57,13 @@ class Sources:
         digest: of their contents together; "" when there is none.
         troubles: why sources of imports could not be asked, in words.
         unfetched: sources of imports that have something newer which was not fetched, in words.
+        commit: that has the ``pushed`` data, "" where none is.
     """
 
     items: tuple[Source, ...]
     troubles: tuple[str, ...] = ()
     unfetched: tuple[str, ...] = ()
+    commit: str = ""
 
     @property
     def digest(self) -> str:
@@ -160,7 +163,8 @@ def pin(root: Path, sources: Sources, commit: str) -> dict[str, bytes]:
             after = _tracked(before, one)
             if after is None:
                 continue
-            store.save(root / one.path, one.artifact)
+            if one.kind != PUSHED:
+                store.save(root / one.path, one.artifact)
             files[one.file] = after
             if one.kind == LOOSE:
                 files |= _ignored(root, commit, one.path, files)
@@ -232,7 +236,7 @@ def rows(root: Path, sources: Sequence[Source]) -> int | None:
     for one in sources:
         if one.artifact is None:
             continue
-        if one.kind == IMPORT and (one.rows is not None or not one.place):
+        if one.kind in (IMPORT, PUSHED) and (one.rows is not None or not one.place):
             if one.rows is None:
                 return None
             total += one.rows

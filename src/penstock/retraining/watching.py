@@ -19,7 +19,7 @@ from penstock import pipeline
 from penstock.assembly import STATE, Project
 from penstock.domain.trigger import Choice, Decision, Request
 from penstock.errors import PenstockError, UnavailableError
-from penstock.retraining import following, gains, rules, sources
+from penstock.retraining import following, gains, pushed, rules, sources
 from penstock.retraining.following import Fetch
 from penstock.retraining.listener import DEMAND
 from penstock.retraining.order import Retrainer
@@ -144,8 +144,7 @@ class Watch:
         settings = self.project.settings.retrain
         wanted = settings.triggers
         head = pipeline.revision(self.project.root)
-        found = self._data(now)
-        troubles += found.troubles
+        found = self._data(now, head.commit, troubles)
         fresh = None
         if found.items:
             fresh = rules.count(self.project, self._rows(found))
@@ -161,6 +160,7 @@ class Watch:
                     trained=last.get("data"),
                     changed=_written(self.project.root, found),
                     rows=fresh,
+                    commit=found.commit,
                 )
             )
         if "commit" in wanted:
@@ -190,10 +190,11 @@ class Watch:
             self._counted = (found.digest, sources.rows(self.project.root, found.items))
         return self._counted[1]
 
-    def _data(self, now: float) -> sources.Sources:
-        """Look at the data; what sources of imports have is fetched when it may be trained on.
+    def _data(self, now: float, head: str, troubles: list[str]) -> sources.Sources:
+        """Look at the data, here, where it was imported from, and in what others pushed.
 
-        At the very first look nothing is: what the project has is what is known.
+        What sources of imports have is fetched when it may be trained on. At the very first look
+        nothing is: what the project has is what is known.
         """
         retrain = self.project.settings.retrain
         if not retrain.triggers:
@@ -207,7 +208,12 @@ class Watch:
             self._newer = found.unfetched
             for words in found.unfetched:
                 self.tell(f"{words}, which is fetched when a retraining may start")
-        return found
+        troubles += found.troubles
+        if not begun:
+            return found
+        wanted = "data" in retrain.triggers
+        tip = pushed.newest(self.project.root, troubles) if wanted else None
+        return pushed.taken(self.project.root, found, tip or head)
 
     def _drive(self, record: dict[str, Any]) -> None:
         """Let a process of its own move a retraining forward, unless one does."""
@@ -260,7 +266,7 @@ def _forgiven(troubles: list[str], what: str) -> Any:
 
 def _written(root: Path, found: sources.Sources) -> float | None:
     """Return when the newest file of the data was written; imports are fetched when settled."""
-    mine = [one for one in found.items if one.kind != sources.IMPORT]
+    mine = [one for one in found.items if one.place and one.kind != sources.IMPORT]
     return max((following.newest(root / one.path) for one in mine), default=0.0) or None
 
 

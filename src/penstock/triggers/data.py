@@ -19,6 +19,7 @@ def look(
     trained: str | None = None,
     changed: float | None = None,
     rows: int | None = None,
+    commit: str = "",
 ) -> list[Request]:
     """Return a request when the data is not what it was at the last training.
 
@@ -31,6 +32,7 @@ def look(
         changed: when the newest file was written; data that is still being written waits, unless
             two looks in a row see the same.
         rows: new ones since the last training, None where they cannot be counted.
+        commit: that has the data, when the project does not have it yet.
     """
     before = looks.seen(journal, NAME)
     if not digest:
@@ -44,6 +46,7 @@ def look(
     if not same and changed is not None and now - changed < SETTLED:
         return []
     more = "" if rows is None else f", {rows} new rows"
+    more += f" of commit {commit[:10]}" if commit else ""
     return [
         Request(
             f"data:{digest}",
@@ -51,6 +54,6 @@ def look(
             f"new data{more}",
             now,
             rows=rows,
-            data={"digest": digest},
+            data={"digest": digest, **({"commit": commit} if commit else {})},
         )
     ]
