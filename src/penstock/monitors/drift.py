@@ -46,6 +46,8 @@ _SHARE = 0.2
 _STILL = 0.5
 """Of the tolerated effect, that the newest window must show of what the windows together do."""
 _LONGER = 1.1
+_BLIND = 1.0
+"""Standard deviations: a feature whose smaller shifts could not be told from its usual ways."""
 _JOINT_Z = 5.0
 _SHOWN = 5
 
@@ -168,6 +170,28 @@ class DriftMonitor:
         together = [joint] if joint is not None else []
         return (self._overall(shifts, window, joint), *together, *verdicts)
 
+    def blind(self, shifts: Sequence[Shift], rows: int) -> dict[str, float | None]:
+        """Return the features that vary too much by themselves to be judged, the worst first.
+
+        Such as a temperature over the seasons: blocks of the reference are as far apart as any
+        drift. With each comes the shift, in standard deviations, from which on it would be seen;
+        None with texts that no change would be seen of.
+        """
+        level = self.settings.level / max(len(shifts), 1)
+        texts: dict[str, float | None] = {}
+        numbers: dict[str, float] = {}
+        for one in (each for each in shifts if each.blocks):
+            if self.reference.features[one.name].places is None:
+                if rows < 2.0 * distance.LEAST_EXPECTED * one.effect[0]:
+                    texts[one.name] = None
+                continue
+            least = distance.least_shift(
+                rows, self.reference.rows, level, effect=one.effect[1], blocks=one.blocks
+            )
+            if least > _BLIND:
+                numbers[one.name] = round(least, 2)
+        return texts | dict(sorted(numbers.items(), key=lambda pair: -pair[1]))
+
     def _watched(self, name: str) -> bool:
         only, without = self.settings.features, self.settings.exclude
         known = name in self.reference.features and name not in without
@@ -188,11 +212,13 @@ class DriftMonitor:
         value = self.exceedance(largest) if largest else 0.0
         # Answers are known of the test data, which may be short; features say how rows scatter.
         calibrated = all(one.blocks for one in shifts if one.name != PREDICTION)
+        blind = self.blind(shifts, window.rows)
         details = {
             "drifted": [one.name for one in bad],
             "severe": [one.name for one in bad if self.severe(one)],
             "features": len(shifts),
             "calibrated": calibrated,
+            "blind": blind,
             "since": window.since,
             "until": window.until,
         }
@@ -203,6 +229,7 @@ class DriftMonitor:
         together = joint is not None and joint.outcome is Outcome.FAILED
         if not bad and not together:
             words = f"{len(shifts)} features are distributed as in the {self.reference.source}"
+            words += _unseen(blind)
         elif not bad:
             words = "each feature is as it was, but not how they go together"
         else:
@@ -310,6 +337,15 @@ def _alike(one: Window, other: Window) -> bool:
     """Whether two windows were counted in the same cells, and follow each other."""
     sizes = ({name: len(counts) for name, counts in each.counts.items()} for each in (one, other))
     return bool(one.rows and other.rows) and next(sizes) == next(sizes)
+
+
+def _unseen(blind: dict[str, float | None]) -> str:
+    if not blind:
+        return ""
+    parts = [name if least is None else f"{name} (above {least:.1f} sd)"
+             for name, least in blind.items()]  # fmt: skip
+    shown = ", ".join(parts[:3]) + (f" and {len(parts) - 3} more" if len(parts) > 3 else "")
+    return f"; what varies by itself is hardly watched: {shown}"
 
 
 def _said(shift: Shift, rows: int) -> str:

@@ -307,16 +307,20 @@ def _effects(codes: Counts, size: int, *, number: bool) -> Iterator[Effect]:
     counts = np.bincount(block * size + codes[: blocks * rows], minlength=blocks * size)
     table = counts.reshape(blocks, size).astype(np.float64)
     while blocks >= LEAST_BLOCKS:
-        rough = _block_chi(table, 1.0)
-        spread = _block_chi(table, rough) if rough > 1.1 else rough
+        rough = _block_chi(table, 1.0) or 1.0
+        # Where blocks hold one season each, no cells are left that are full enough for so great an
+        # effect: the rough idea of it stands.
+        spread = (_block_chi(table, rough) if rough > 1.1 else None) or rough
         trends = _block_trend(table[:, :-1]) if number else 1.0
         yield Effect(rows, blocks, round(float(spread), 4), round(float(trends), 4))
         table = table.reshape(blocks // 2, 2, size).sum(axis=1)
         blocks, rows = blocks // 2, rows * 2
 
 
-def _block_chi(table: NDArray[np.float64], effect: float) -> float:
+def _block_chi(table: NDArray[np.float64], effect: float) -> float | None:
     """Return the design effect of chi-squared: each block against the rest of them.
+
+    None where fewer than two cells have rows enough.
 
     Args:
         table: counts, shape (blocks, cells).
@@ -327,7 +331,7 @@ def _block_chi(table: NDArray[np.float64], effect: float) -> float:
     groups = distance.pool(total * (1 - 1 / len(table)), total / len(table), least=least)
     pooled = table @ (groups[:, None] == np.arange(groups.max() + 1))
     if pooled.shape[1] < 2:
-        return 1.0
+        return None
     n = pooled.sum(axis=1, keepdims=True)
     rest = pooled.sum(axis=0) - pooled
     m = rest.sum(axis=1, keepdims=True)

@@ -219,6 +219,26 @@ def p_value(statistic: float, free: float, *, effect: float = 1.0, blocks: int =
     return float(fdtrc(free, blocks * free, scaled / free) if blocks else chdtrc(free, scaled))
 
 
+def least_shift(n: int, m: int, p: float, *, effect: float = 1.0, blocks: int = 0) -> float:
+    """Return the shift, in standard deviations, that `trend` finds in every other window.
+
+    Args:
+        n, m: rows of the two samples.
+        p: that is significant.
+        effect, blocks: as in `p_value`.
+
+    >>> round(least_shift(1000, 100_000, 0.001), 2)
+    0.11
+    >>> round(least_shift(1000, 100_000, 0.001, effect=100.0, blocks=20), 2)
+    1.25
+    """
+    from scipy.special import chdtri, fdtri
+
+    critical = fdtri(1, blocks, 1.0 - p) if blocks else chdtri(1, p)
+    # The mean rank of normal values knows 3 / pi of what their mean does.
+    return math.sqrt(float(critical) * effect * (1.0 / n + 1.0 / m) * math.pi / 3.0)
+
+
 def cauchy(p_values: Sequence[float], weights: Sequence[float]) -> float:
     """Combine p-values of dependent tests of one hypothesis (Liu and Xie 2020).
 

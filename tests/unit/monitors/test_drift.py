@@ -222,3 +222,27 @@ def test_counts_of_a_window_are_kept_as_plain_values(reference, table):
     monitor = DriftMonitor(reference)
     assert monitor.shifts(again) == monitor.shifts(window)
     assert (again.rows, again.since, again.until, again.absent) == (500, 1.0, 2.0, ("name",))
+
+
+def test_what_varies_by_itself_is_said_to_be_hardly_watched():
+    rng, days = np.random.default_rng(1), np.linspace(0, 2 * np.pi, 60_000)
+    season = 10 * np.sin(days)
+    table = {
+        "month": np.array([f"m{k}" for k in range(12)], object).repeat(5000),
+        "temperature": season + rng.normal(size=60_000),
+        "age": rng.normal(size=60_000),
+    }
+    monitor = DriftMonitor(build_reference(table, window=3000))
+    for start in range(0, 60_000, 3000):  # the reference's own blocks are no drift from it
+        block = {name: values[start : start + 3000] for name, values in table.items()}
+        verdict = monitor.judge(block)[0]
+        assert verdict.outcome is Outcome.PASSED
+    assert list(verdict.evidence[0].details["blind"]) == ["month", "temperature"]
+    said = "what varies by itself is hardly watched: month, temperature (above "
+    assert said in verdict.words
+    # Less what is usual for the season, it is watched like any other feature.
+    monitor = DriftMonitor(build_reference({**table, "temperature": table["temperature"] - season}))
+    warmer = {**block, "temperature": rng.normal(0.4, 1, 3000)}
+    verdict = monitor.judge(warmer)[0]
+    assert verdict.evidence[0].details["drifted"] == ["temperature"]
+    assert list(verdict.evidence[0].details["blind"]) == ["month"]
