@@ -1,5 +1,5 @@
 """SIGKILL at any moment, of the gateway, with its writer, or of everything: what was answered is
-in the store, once. PENSTOCK_KILLS=200 makes it long.
+in the store, once, and so is each label that was taken. PENSTOCK_KILLS=200 makes it long.
 """
 
 import asyncio
@@ -17,18 +17,21 @@ import pyarrow.parquet as pq
 import pytest
 from serving_traffic import read_answer, request
 
+from penstock.observations import Observations
+
 KILLS = int(os.environ.get("PENSTOCK_KILLS", "15"))
 LONGEST = 0.8
 """Seconds of traffic before a kill, at most: several files of the store."""
 
 
 class Asking(threading.Thread):
-    """Asks without pause; knows the ids of the requests that were answered."""
+    """Asks without pause and tells labels; knows what was answered, and which labels were taken."""
 
     def __init__(self, connections=6, pipelined=3):
         super().__init__()
         self.port = 0
         self.answered = []
+        self.labelled = {}
         self.going = True
         self._numbers = itertools.count()
         self._connections = connections
@@ -50,6 +53,7 @@ class Asking(threading.Thread):
 
     async def _converse(self, reader, writer):
         while self.going:
+            ids = []
             for _ in range(self._pipelined):
                 number = next(self._numbers)
                 body = b'{"inputs": [[%d]]}' % number
@@ -57,7 +61,18 @@ class Asking(threading.Thread):
             for _ in range(self._pipelined):
                 status, headers, _ = await read_answer(reader)
                 if status == 200:
-                    self.answered.append(headers["x-request-id"])
+                    ids.append(headers["x-request-id"])
+                    self.answered.append(ids[-1])
+            for id in ids[:1]:
+                await self._tell(reader, writer, id)
+
+    async def _tell(self, reader, writer, id):
+        label = int(id[1:]) % 97
+        body = json.dumps({"request_id": id, "label": label}).encode()
+        writer.write(request(body, path="/feedback"))
+        status, _, _ = await read_answer(reader)
+        if status == 202:
+            self.labelled[id] = label
 
 
 def killed(site, how):
@@ -108,6 +123,12 @@ def test_what_was_answered_is_in_the_store_once(site):
     assert (len(lost), sorted(lost)[:5]) == (0, [])
     assert (len(doubled), sorted(doubled)[:5]) == (0, [])
     assert len(asking.answered) > 20 * KILLS
+    frame = Observations(site.log).read().to_pandas().set_index("request_id")
+    assert frame.index.is_unique
+    found = frame["label"].reindex(list(asking.labelled))
+    wrong = [id for id, label in asking.labelled.items() if found[id] != label]
+    assert (len(wrong), wrong[:5]) == (0, [])
+    assert len(asking.labelled) > 5 * KILLS
     assert list(site.log.glob("*.spool")) == []
 
 
