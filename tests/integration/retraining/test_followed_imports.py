@@ -64,8 +64,9 @@ class Imported:
 
     def pin(self):
         """Do what a retraining begins with; return its commit."""
-        found = following.pinned(self.project, wait=True)
-        start, parents = branch.foundation(self.root, self.mini.git("rev-parse", "HEAD"), NAME)
+        head = self.mini.git("rev-parse", "HEAD")
+        found = following.pinned(self.project, head, wait=True)
+        start, parents = branch.foundation(self.root, head, NAME)
         files = sources.pin(self.root, found, start)
         made = branch.commit(self.root, start, parents, files, "Retrain", self.now)
         if made != start:
@@ -232,6 +233,30 @@ def test_directories_of_storage(mini, tmp_path, request, kind):
     (asked,) = made.look()
     assert asked["rows"] == 150
     made.as_dvc_updates(made.pin(), tmp_path, kind)
+    assert made.look() == []
+
+
+def test_storage_that_keeps_versions(mini, tmp_path, s3, s3_server):
+    import boto3
+
+    keys = {"aws_access_key_id": "me", "aws_secret_access_key": "secret"}
+    client = boto3.client("s3", endpoint_url=s3_server, region_name="us-east-1", **keys)
+    bucket = s3.url.split("/")[2]
+    client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    client.close()
+    s3.put("days/one.csv", rows(200).encode())
+    made = Imported(mini, "data/days")
+    with (mini.root / ".dvc/config").open("a") as out:
+        out.write(s3.remote("far"))
+    dvc(mini.root, "import-url", "-q", "--version-aware", "remote://far/days", "data/days")
+    made.begin()
+    s3.put("days/two.csv", rows(150, 200).encode())
+    assert made.look() == []
+    (asked,) = made.look()
+    assert asked["rows"] == 150
+    commit = made.pin()
+    assert b"version_id" in branch.content(mini.root, commit, "data/days.dvc")
+    made.as_dvc_updates(commit, tmp_path, "versions")
     assert made.look() == []
 
 
