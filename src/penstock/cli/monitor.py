@@ -234,7 +234,7 @@ def logs(project: Path, follow: bool) -> None:
 @click.option("--port", default=9464, show_default=True, help="Port to listen on; 0: a free one.")
 @common
 def metrics(project: Path, host: str, port: int) -> None:
-    """Serve what the monitors found to Prometheus, until it is stopped.
+    """Serve findings and retrainings to Prometheus, until it is stopped.
 
     What is counted per request is at the gateway's own /metrics.
 
@@ -245,10 +245,11 @@ def metrics(project: Path, host: str, port: int) -> None:
     """
     from penstock.config import load_settings
     from penstock.monitors.metrics import MetricsServer
+    from penstock.retraining.metrics import families
 
     model = load_settings(project).model.name
     journal = project / ".penstock" / "journal.db"
-    server = MetricsServer(journal, model, host=host, port=port).start()
+    server = MetricsServer(journal, model, host=host, port=port, more=families).start()
     output.emit({"url": server.url}, server.url)
     try:
         server.wait()

@@ -1,4 +1,4 @@
-"""What the monitors found, as Prometheus reads it.
+"""What the monitors found, as Prometheus reads it; with it, what others know of the model.
 
 The gateway's `/metrics` has what is counted per request. What a monitor finds once per window is
 here: written from the journal, so that any process can answer, whoever looked.
@@ -7,10 +7,10 @@ here: written from the journal, so that any process can answer, whoever looked.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from penstock.errors import StateError
 from penstock.journal import Journal
@@ -25,22 +25,52 @@ PLAIN = "text/plain; version=0.0.4; charset=utf-8"
 Sample = tuple[dict[str, str], float]
 
 
-def text(state: WatchState, model: str) -> str:
+class Family(NamedTuple):
+    """Series of one name.
+
+    Attributes:
+        name: with ``_total`` when it is a counter.
+        words: what it is.
+        samples: labels besides the model, and a value.
+        kind: ``gauge`` or ``counter``.
+    """
+
+    name: str
+    words: str
+    samples: Sequence[Sample]
+    kind: str = "gauge"
+
+
+More = Callable[[Journal], Iterable[Family]]
+"""Reads further families from the journal: what rooms above this one know."""
+
+
+def text(
+    state: WatchState, model: str, more: Iterable[Family] = (), *, open_metrics: bool = False
+) -> str:
     """Return the metrics of one look as text.
 
     >>> print(text(WatchState(version="3", began=5.0), "mini").splitlines()[2])
     penstock_champion_since_timestamp_seconds{model="mini",version="3"} 5
     """
     lines: list[str] = []
-    base = {"model": model, "version": state.version}
     for name, words, samples in _families(state):
-        lines.append(f"# HELP {name} {words}")
-        lines.append(f"# TYPE {name} gauge")
-        for labels, value in samples:
-            inner = ",".join(f'{k}="{_escaped(v)}"' for k, v in {**base, **labels}.items())
-            lines.append(f"{name}{{{inner}}} {value:.9g}" if value % 1 else
-                         f"{name}{{{inner}}} {int(value)}")  # fmt: skip
-    return "\n".join([*lines, ""])
+        named = [({"version": state.version, **labels}, value) for labels, value in samples]
+        lines += _lines(Family(name, words, named), model, open_metrics)
+    for one in more:
+        lines += _lines(one, model, open_metrics)
+    return "\n".join([*lines, *["# EOF"] * open_metrics, ""])
+
+
+def _lines(family: Family, model: str, open_metrics: bool) -> Iterator[str]:
+    name, words, samples, kind = family
+    # In OpenMetrics a counter is named without the `_total` that its samples have.
+    title = name.removesuffix("_total") if open_metrics and kind == "counter" else name
+    yield f"# HELP {title} {words}"
+    yield f"# TYPE {title} {kind}"
+    for labels, value in samples:
+        inner = ",".join(f'{k}="{_escaped(v)}"' for k, v in {"model": model, **labels}.items())
+        yield f"{name}{{{inner}}} {value:.9g}" if value % 1 else f"{name}{{{inner}}} {int(value)}"
 
 
 def _families(state: WatchState) -> Iterator[tuple[str, str, Iterable[Sample]]]:
@@ -125,22 +155,28 @@ class MetricsServer:
         journal: path of the project's journal.
         model: name of the model.
         host, port: where to listen; port 0 takes a free one.
+        more: reads what else is shown.
 
     Raises:
         StateError: ``monitor.port-busy``.
     """
 
     def __init__(
-        self, journal: Path, model: str, *, host: str = "127.0.0.1", port: int = PORT
+        self,
+        journal: Path,
+        model: str,
+        *,
+        host: str = "127.0.0.1",
+        port: int = PORT,
+        more: More = lambda _journal: (),
     ) -> None:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 if self.path.partition("?")[0] != "/metrics":
                     self.send_error(404)
                     return
-                # All families are gauges, which both formats write alike but for the end.
                 wanted = "application/openmetrics-text" in self.headers.get("Accept", "")
-                body = (read(journal, model) + ("# EOF\n" if wanted else "")).encode()
+                body = read(journal, model, more, open_metrics=wanted).encode()
                 self.send_response(200)
                 self.send_header("Content-Type", OPEN if wanted else PLAIN)
                 self.send_header("Content-Length", str(len(body)))
@@ -182,8 +218,9 @@ class MetricsServer:
         self._server.server_close()
 
 
-def read(journal: Path, model: str) -> str:
+def read(journal: Path, model: str, more: More, *, open_metrics: bool) -> str:
     """Return the metrics of a project as the journal has them."""
     with Journal(journal) as opened:
         record = opened.get(KIND, model)
-    return text(WatchState.from_dict(record.value) if record else WatchState(), model)
+        state = WatchState.from_dict(record.value) if record else WatchState()
+        return text(state, model, more(opened), open_metrics=open_metrics)

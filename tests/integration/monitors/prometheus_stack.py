@@ -88,6 +88,26 @@ def drifted():
     )  # fmt: skip
 
 
+def retrained(tx):
+    """Put retrainings into a journal: one promoted, one that failed, one under way."""
+    gain = {"metric": "log_loss", "gain": 0.02}
+    found = {"trials": 9, "pruned": 3, "failed": 1, "seconds": 42.5}
+    for number, (kind, outcome, gained, more) in enumerate((
+        ("drift", "promoted", True, {"predicted": gain, "found": found, "version": 3,
+                                     "realised": {**gain, "gain": -0.01}}),
+        ("data", "failed", False, {}),
+        ("person", None, None, {}),
+    )):  # fmt: skip
+        began = time.time() - 9000 + 1000 * number
+        name = f"retraining-{number}"
+        tx.put("retraining", name, {
+            "id": name, "requests": [{"kind": kind}], "started": began, "gained": gained,
+            "finished": began + 500 if outcome else None, "outcome": outcome,
+            "phase": "finished" if outcome else "searched", **more,
+        })  # fmt: skip
+    tx.put("retraining-request", "data:1", {"state": "open"})
+
+
 def _evidence(name, value, details):
     plain = dict.fromkeys(("low", "high", "threshold", "n"))
     return {"name": name, "value": value, **plain, "comparison": "", "method": "", "unit": "",

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 import urllib.parse
 import urllib.request
 from pathlib import Path
@@ -12,11 +13,13 @@ import pytest
 import yaml
 
 sys.path.insert(0, str(Path(__file__).parent))  # for the servers of Debian
-from prometheus_stack import Site, Started, drifted, free_port, quicken, run, tool, write
+from prometheus_stack import Site, Started, drifted, free_port, quicken, retrained, run, tool, write
 
 from penstock.journal import Journal
 from penstock.monitors.exports.grafana import dashboard, expressions
 from penstock.monitors.metrics import MetricsServer, text
+from penstock.monitors.state import WatchState
+from penstock.retraining.metrics import families
 
 
 def test_promtool_accepts_configuration_rules_and_metrics(tmp_path):
@@ -24,8 +27,12 @@ def test_promtool_accepts_configuration_rules_and_metrics(tmp_path):
     write("prometheus", tmp_path)
     run(promtool, "check", "config", "prometheus.yml", cwd=tmp_path)
     assert "rules found" in run(promtool, "check", "rules", "penstock_rules.yml", cwd=tmp_path)
+    with Journal(tmp_path / "journal.db") as journal:
+        with journal.transaction() as tx:
+            retrained(tx)
+        page = text(drifted(), "mini", families(journal))
     done = subprocess.run(
-        [promtool, "check", "metrics"], input=text(drifted(), "mini"),
+        [promtool, "check", "metrics"], input=page,
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
@@ -47,14 +54,57 @@ def test_monitors_answer_in_openmetrics_when_asked(tmp_path):
         server.stop()
 
 
+def test_retrainings_are_counted_in_both_formats(tmp_path):
+    with Journal(tmp_path / "journal.db") as journal:
+        with journal.transaction() as tx:
+            retrained(tx)
+        pages = [
+            text(WatchState(), "mini", families(journal), open_metrics=wanted)
+            for wanted in (False, True)
+        ]
+    said = {
+        name: float(value)
+        for name, _, value in (
+            line.rpartition(" ") for line in pages[0].splitlines() if not line.startswith("#")
+        )
+    }
+
+    def of(name, **labels):
+        inner = ",".join(f'{key}="{one}"' for key, one in {"model": "mini", **labels}.items())
+        return said[f"penstock_{name}{{{inner}}}"]
+
+    assert of("retrainings_total", trigger="drift", outcome="promoted") == 1
+    assert of("retrainings_total", trigger="data", outcome="failed") == 1
+    assert of("retrainings_total", trigger="schedule", outcome="refused") == 0
+    assert of("retraining_running", phase="searched") == 1
+    assert of("retraining_running", phase="started") == 0
+    assert of("retraining_requests_open") == 1
+    assert abs(of("retraining_last_run_timestamp_seconds") - time.time() + 7500) < 60
+    assert of("retraining_last_failed") == 1
+    assert of("retraining_vain_in_a_row") == 1
+    assert of("retraining_predicted_gain", version="3", metric="log_loss") == 0.02
+    assert of("retraining_realized_gain", version="3", metric="log_loss") == -0.01
+    assert of("search_trials_total", state="complete") == 5
+    assert of("search_trials_total", state="pruned") == 3
+    assert of("search_seconds_total") == 42.5
+    # In OpenMetrics, the family of a counter has no `_total`; its samples have.
+    assert "# TYPE penstock_retrainings_total counter\n" in pages[0]
+    assert "# TYPE penstock_retrainings counter\n" in pages[1]
+    assert "# TYPE penstock_retraining_running gauge\n" in pages[1]
+    assert [one for one in pages[0].splitlines() if "{" in one] == [
+        one for one in pages[1].splitlines() if "{" in one
+    ]
+
+
 def test_every_alert_is_there(tmp_path):
     made = yaml.safe_load(write("prometheus", tmp_path)["penstock_rules.yml"])
     alerts = [one["alert"] for group in made["groups"] for one in group["rules"] if "alert" in one]
     assert sorted(alerts) == [
         "PenstockBadData", "PenstockBreakerOpen", "PenstockDrift", "PenstockErrors",
         "PenstockGatewayDown", "PenstockInputViolations", "PenstockLogLosing",
-        "PenstockMonitorSilent", "PenstockNoWorkers", "PenstockQualityDeclined", "PenstockSlow",
-        "PenstockStale", "PenstockUnwatched",
+        "PenstockMonitorSilent", "PenstockNoWorkers", "PenstockQualityDeclined",
+        "PenstockRetrainingFailed", "PenstockRetrainingInVain", "PenstockRetrainingWaits",
+        "PenstockSlow", "PenstockStale", "PenstockUnwatched",
     ]  # fmt: skip
 
 
@@ -140,7 +190,8 @@ def monitor(tmp_path):
     """What monitors found, as Prometheus scrapes it."""
     with Journal(tmp_path / "journal.db") as journal, journal.transaction() as tx:
         tx.put("monitor", "mini", drifted().to_dict())
-    server = MetricsServer(tmp_path / "journal.db", "mini", port=0).start()
+        retrained(tx)
+    server = MetricsServer(tmp_path / "journal.db", "mini", port=0, more=families).start()
     yield urllib.parse.urlparse(server.url).netloc
     server.stop()
 

@@ -31,7 +31,7 @@ from penstock.monitors.exports.panels import (
     rows,
     states,
 )
-from penstock.monitors.exports.prometheus import ERRORS, SLOW, VIOLATING
+from penstock.monitors.exports.prometheus import ERRORS, SLOW, VAIN, VIOLATING
 
 PLACE = Path(__file__).with_name("dashboard.json")
 TITLE, MODEL = "Penstock", "model"
@@ -54,6 +54,8 @@ SECONDS = Look("s", ((None, "green"), (SLOW / 2, "yellow"), (SLOW, "red")), empt
 AGO = Look("dateTimeFromNow", empty="not known")
 EXCEEDANCE = Look("none", ((None, "green"), (0.5, "yellow"), (1, "red")), empty="no window yet")
 VIOLATIONS = Look("percentunit", ((None, "green"), (VIOLATING, "red")), empty="no limits known")
+GAIN = Look(steps=((None, "red"), (0, "green")), empty="not known")
+PHASES = ("started", "pinned", "searched", "committed", "trained", "rolling")
 WELL = ((0, "well", "green"), (1, "failed", "red"))
 
 
@@ -134,6 +136,7 @@ def _rows() -> list[tuple[str, Panels]]:
         ("Model quality", _quality()),
         ("Drift", _drift()),
         ("Data", _data()),
+        ("Retraining", _retraining()),
         ("Log and gateway", _log()),
     ]
 
@@ -327,6 +330,51 @@ def _data() -> Panels:
         lines("Refused by the breaker", "Requests answered with 503 by the open breaker, per "
               "second.", Look("reqps", empty="not in use"),
               Query(f"rate(penstock_breaker_refused_total{{{WHO}}}{RATE})", "refused"), width=6),
+    ]  # fmt: skip
+
+
+def _retraining() -> Panels:
+    phases = " or ".join(
+        f'(penstock_retraining_running{{{WHO},phase="{phase}"}} == 1) * {number}'
+        for number, phase in enumerate(PHASES, 1)
+    )
+    busy = f"max({phases}) or max(penstock_retraining_running{{{WHO}}}) * 0"
+    idle = ((0, "none", "text"),)
+    steps = tuple((number, phase, "blue") for number, phase in enumerate(PHASES, 1))
+    return [
+        number("Retraining", "The phase that the one under way has reached; `rolling` waits for a "
+               "rollout. `started` for long: the source of its data is not reached, `penstock "
+               "retrain --plan`.", Look(states=(*idle, *steps), empty="none"), Query(busy)),
+        number("Last retraining", "When it ended. What came of it: `penstock retrain --history`.",
+               AGO._replace(empty="none yet"),
+               Query(f"penstock_retraining_last_run_timestamp_seconds{{{WHO}}} * 1000")),
+        number("Requests that wait", "For the cool-down, the budget, quiet hours or more rows: "
+               "`penstock retrain --plan` says which.", COUNT._replace(empty="0"),
+               Query(f"penstock_retraining_requests_open{{{WHO}}}")),
+        number("In vain in a row", f"Refused, failed, rolled back or no better; {VAIN} are an "
+               "alert, and the cool-down doubles. New data of the same kind will not help.",
+               Look(steps=((None, "green"), (1, "yellow"), (VAIN, "red")), empty="none yet"),
+               Query(f"penstock_retraining_vain_in_a_row{{{WHO}}}")),
+        number("Gain at the gate", "Of the last retraining, over the champion on held-out data; "
+               "positive is better.", GAIN,
+               Query(f"penstock_retraining_predicted_gain{{{WHO}}}", "{{metric}}")),
+        number("Gain on live labels", "What it came to in production; far below the gain at the "
+               "gate, the held-out data is not what the model meets.", GAIN,
+               Query(f"penstock_retraining_realized_gain{{{WHO}}}", "{{metric}}")),
+        colored(lines("Retrainings by outcome", "In the last 7 days. Refused ones cost training, "
+                      "not quality; failed ones ask for a look: `penstock retrain --history`.",
+                      Look(empty="none yet"),
+                      Query("sum by (outcome) (increase(penstock_retrainings_total"
+                            f"{{{WHO}}}[7d]))", "{{outcome}}"), width=8),
+                {"promoted": "green", "failed": "red", "refused": "yellow"}),
+        lines("Retrainings by what asked", "In the last 7 days, by the trigger that asked first.",
+              Look(empty="none yet"),
+              Query(f"sum by (trigger) (increase(penstock_retrainings_total{{{WHO}}}[7d]))",
+                    "{{trigger}}"), width=8),
+        lines("Trials of searches", "In the last 7 days. Many failed: `penstock retrain` says why "
+              "when it searches.", Look(empty="none yet"),
+              Query("sum by (state) (increase(penstock_search_trials_total"
+                    f"{{{WHO}}}[7d]))", "{{state}}"), width=8),
     ]  # fmt: skip
 
 

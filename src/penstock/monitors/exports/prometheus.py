@@ -17,6 +17,8 @@ VIOLATING = 0.05
 """Share of requests that may have values outside the training data's limits."""
 SILENT = 86_400
 """Seconds without a judged window, with traffic enough for two, that are worth an alert."""
+VAIN = 3
+"""Retrainings in a row that brought nothing, which are worth an alert."""
 
 
 def prometheus(root: Path, settings: Settings, url: str | None) -> dict[str, str]:
@@ -56,6 +58,7 @@ def rules(settings: Settings) -> dict[str, Any]:
             {"name": "penstock-recording", "rules": _recording()},
             {"name": "penstock-serving", "rules": [*_serving(), *_inputs()]},
             {"name": "penstock-model", "rules": _model(settings)},
+            {"name": "penstock-retraining", "rules": _retraining()},
         ]
     }
 
@@ -195,6 +198,39 @@ def _model(settings: Settings) -> list[dict[str, Any]]:
         ),
     ]
     return rows + _watching(settings)
+
+
+def _retraining() -> list[dict[str, Any]]:
+    return [
+        _alert(
+            "PenstockRetrainingFailed",
+            "penstock_retraining_last_failed == 1",
+            "0m",
+            "warning",
+            "page",
+            "the last retraining of {{ $labels.model }} could not be done",
+            "penstock retrain --history",
+        ),
+        _alert(
+            "PenstockRetrainingInVain",
+            f"penstock_retraining_vain_in_a_row >= {VAIN}",
+            "0m",
+            "warning",
+            "page",
+            "{{ $value }} retrainings of {{ $labels.model }} in a row brought nothing",
+            "penstock retrain --history",
+        ),
+        _alert(
+            "PenstockRetrainingWaits",
+            'penstock_retraining_running{phase="started"} == 1',
+            "1h",
+            "warning",
+            "page",
+            "a retraining of {{ $labels.model }} has had no data for an hour: is its source "
+            "reached?",
+            "penstock retrain --plan",
+        ),
+    ]
 
 
 def _watching(settings: Settings) -> list[dict[str, Any]]:

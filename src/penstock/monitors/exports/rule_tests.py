@@ -62,7 +62,7 @@ def tests(settings: Settings) -> dict[str, Any]:
         "evaluation_interval": f"{GROUP_SECONDS}s",
         "tests": [drift, quality, errors, workers, _breaker_case(model), _shares_case(model),
                   _slow_case(model), _violations_case(model), _unwatched_case(model),
-                  _silent_case(model, settings.monitor.window)],
+                  _silent_case(model, settings.monitor.window), *_retraining_cases(model)],
     }  # fmt: skip
 
 
@@ -186,6 +186,35 @@ def _silent_case(model: str, window: int) -> dict[str, Any]:
         },
         interval="4m",
     )  # fmt: skip
+
+
+def _retraining_cases(model: str) -> list[dict[str, Any]]:
+    who = f'model="{model}"'
+    labels = {"model": model, "severity": "warning", "penstock_action": "page"}
+    command = "penstock retrain --history"
+    failed = f"the last retraining of {model} could not be done"
+    vain = f"3 retrainings of {model} in a row brought nothing"
+    waits = f"a retraining of {model} has had no data for an hour: is its source reached?"
+    return [
+        _case(
+            [(f"penstock_retraining_last_failed{{{who}}}", "0 1 0")],
+            "PenstockRetrainingFailed",
+            {"0m": None, "1m": labels, "2m": None},
+            {"summary": failed, "command": command},
+        ),
+        _case(
+            [(f"penstock_retraining_vain_in_a_row{{{who}}}", "1 2 3 0")],
+            "PenstockRetrainingInVain",
+            {"1m": None, "2m": labels, "3m": None},
+            {"summary": vain, "command": command},
+        ),
+        _case(
+            [(f'penstock_retraining_running{{{who},phase="started"}}', "1x20 0x10 1x90")],
+            "PenstockRetrainingWaits",
+            {"25m": None, "80m": None, "100m": {**labels, "phase": "started"}},
+            {"summary": waits, "command": "penstock retrain --plan"},
+        ),
+    ]
 
 
 def _case(
