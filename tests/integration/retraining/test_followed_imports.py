@@ -10,9 +10,11 @@ import time
 import pytest
 
 from penstock.assembly import Project
+from penstock.domain.trigger import Choice, Decision, Request, TriggerKind
 from penstock.errors import UnavailableError
 from penstock.retraining import branch, following, sources
 from penstock.retraining.following import Fetch
+from penstock.retraining.order import PATIENCE, Retrainer
 from penstock.retraining.watching import Watch
 
 NAME = "penstock/retrain"
@@ -178,6 +180,24 @@ def test_a_source_that_is_gone_is_told_once_and_asked_again(directory):
     away.rename(directory.source)
     old(directory.source)
     assert [one["rows"] for one in directory.look()] == [150]
+
+
+def test_a_retraining_waits_for_its_source(directory):
+    request = Request("person:1", TriggerKind.PERSON, "by hand", directory.now)
+    retrainer = Retrainer(directory.project)
+    retrainer.inbox.submit(request)
+    name = retrainer.start(Decision(Choice.START, "by hand", (request.key,)))
+    away = directory.source.with_name("away")
+    directory.source.rename(away)
+    for _ in range(PATIENCE + 1):
+        record = retrainer.drive(name, wait=False)
+        assert (record["phase"], record["finished"]) == ("started", None)
+    with pytest.raises(UnavailableError, match="a retraining cannot begin: there is nothing at"):
+        retrainer.drive(name)
+    away.rename(directory.source)
+    (directory.source / "two.csv").write_text(rows(150, 200))
+    found = following.pinned(directory.project, directory.mini.git("rev-parse", "HEAD"), wait=True)
+    assert sources.rows(directory.root, found.items) == 350
 
 
 def test_nothing_is_fetched_while_no_retraining_may_start(directory):
