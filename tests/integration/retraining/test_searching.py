@@ -1,11 +1,6 @@
 """A search during a retraining: better parameters from validation data, the test data unseen."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 
 from penstock.domain.event import EventType
 from penstock.journal import Journal
@@ -62,30 +57,37 @@ def test_searching_by_the_test_data_is_refused(mini):
     assert record["error"]["code"] == "tuning.test-data"
 
 
-def test_a_retraining_killed_again_and_again_ends_and_trains_nothing_twice(mini, tmp_path):
+def test_a_metric_or_a_file_that_nobody_measures_is_told_at_once(mini):
+    with_search(mini, metric="valid.json:logloss")
+    record = mini.ask("retrain", code=3)["retraining"]
+    assert record["error"]["code"] == "tuning.unknown-file"
+    assert "validation.json" in record["error"]["problems"][0]["hint"]
+    mini.edit("penstock.yaml", "valid.json:logloss", "validation.json:logless")
+    record = mini.ask("retrain", code=3)["retraining"]
+    assert record["error"]["code"] == "tuning.unmeasured"
+    assert "validation measures accuracy, logloss" in record["words"]
+    shown = mini.penstock("retrain", "--history").stdout
+    assert "no metric validation.json:logless" in shown
+    assert "no stage writes the metrics file valid.json" in shown
+
+
+CHEAT = """
+from penstock.domain.event import Event, EventType
+from penstock.journal import Journal
+with Journal(Path(os.environ["PROJECT"]) / ".penstock/journal.db") as journal:
+    journal.append(Event(EventType.TESTSET_USED, "d1", {"candidate": "a trial"}))
+"""
+
+
+def test_the_ledger_ends_a_search_during_which_the_test_data_was_judged_on(mini):
     with_search(mini)
-    tally = tmp_path / "tally"
-    words = [sys.executable, "-m", "penstock", "retrain", "--no-deploy", "--json"]
-    env = os.environ | {"TALLY": str(tally)}
-    mini.penstock("retrain", "--plan")  # warms caches, so that kills fall into the work
-    for seconds in (3, 6, 9):
-        process = subprocess.Popen(
-            words, cwd=mini.root, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        time.sleep(seconds)
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-    record = mini.ask("retrain", "--no-deploy", env={"TALLY": str(tally)})["retraining"]
+    with (mini.root / "src/train.py").open("a") as file:
+        file.write(CHEAT)
+    mini.commit("Cheat")
+    env = {"PROJECT": str(mini.root)}
+    record = mini.ask("retrain", code=5, env=env)["retraining"]
+    assert record["error"]["code"] == "tuning.test-set-used"
+    assert record["outcome"] == "failed"
+    assert record.get("version") is None
     with Journal(mini.root / ".penstock/journal.db") as journal:
-        started = [one.subject for one in journal.events(type=EventType.RETRAINING_STARTED)]
-        ended = [one.subject for one in journal.events(type=EventType.RETRAINING_FINISHED)]
-        assert len(set(started)) == len(started)
-        assert ended == started
-        assert started[-1] == record["id"]
-        versions = [one.subject for one in journal.events(type=EventType.VERSION_REGISTERED)]
-        assert len(set(versions)) == len(versions)
-    # Trials that had ended were not run again; those that a kill hit may have been.
-    runs = trained(tally)
-    strengths = {one["strength"] for one in runs}
-    assert len(runs) <= len(strengths) + 2 * 3
-    assert mini.ask("retrain", "--no-deploy")["retraining"]["outcome"] == "registered"
+        assert list(journal.events(type=EventType.VERSION_REGISTERED)) == []
