@@ -26,6 +26,8 @@ from penstock.retraining.order import Retrainer
 from penstock.triggers import Inbox, commit, data, decide, findings, looks, schedule
 
 Tell = Callable[[str], None]
+_SHOWN = 3
+"""Reasons in one line."""
 _REFRESH = 600.0
 """Seconds between two looks at what retrainings gained in production."""
 
@@ -126,9 +128,12 @@ class Watch:
         return self._child is not None and self._child.poll() is None
 
     def _say_once(self, decision: Decision) -> None:
-        if decision.reason != self._said:
-            self._said = decision.reason
-            self.tell(f"waiting: {decision.reason}")
+        asked = dict.fromkeys(one.reason for one in self._waiting() if one.key in decision.keys)
+        shown = "; ".join([*asked][:_SHOWN]) + (" and more" if len(asked) > _SHOWN else "")
+        words = f"waiting: {decision.reason} (asked for: {shown})"
+        if words != self._said:
+            self._said = words
+            self.tell(words)
 
     def _monitor(self, now: float) -> list[Any]:
         if not self.monitors:
