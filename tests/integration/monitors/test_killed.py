@@ -1,6 +1,10 @@
-"""SIGKILL in the middle of a look: every window is judged once, every alert told, none invented."""
+"""SIGKILL in the middle of a look: every window is judged once, every alert told, none invented.
+
+PENSTOCK_LOOK_KILLS=25 makes it long.
+"""
 
 import json
+import os
 import random
 import subprocess
 import sys
@@ -13,11 +17,13 @@ import pandas as pd
 from penstock.domain.event import Event, EventType
 from penstock.inference.frames import INVOCATIONS_JSON
 from penstock.journal import Journal
+from penstock.monitors.watch import MOST_WINDOWS
 from penstock.observations import Observations
 from penstock.observations.records import Record
 
 START = 1_700_000_000.0
-WINDOWS = 30
+KILLS = int(os.environ.get("PENSTOCK_LOOK_KILLS", "5"))
+WINDOWS = 6 * KILLS
 SCRIPT = """
 import sys
 from pathlib import Path
@@ -44,7 +50,7 @@ def project(root):
     log = Observations(root / ".penstock/observations")
     records = []
     for k in range(WINDOWS * 400 + 50):
-        shift = 1.0 if k > 4000 else 0.0
+        shift = 1.0 if k > WINDOWS * 400 // 3 else 0.0
         row = [rng.normal() + shift, rng.normal()]
         body = json.dumps({"dataframe_split": {"columns": ["a", "b"], "data": [row]}}).encode()
         answer = json.dumps({"predictions": [rng.normal()]}).encode()
@@ -75,9 +81,10 @@ def look(root, *, kill_after=None):
 def test_killed_looks_leave_nothing_twice_and_nothing_out(tmp_path):
     project(tmp_path)
     drawn = random.Random(6)
-    ended = [look(tmp_path, kill_after=drawn.uniform(0.0, 1.0)) for _ in range(5)]
-    assert not all(ended)
-    assert look(tmp_path)
+    ended = [look(tmp_path, kill_after=drawn.uniform(0.0, 1.0)) for _ in range(KILLS)]
+    assert ended.count(False) > KILLS // 2
+    for _ in range(WINDOWS // MOST_WINDOWS + 1):
+        assert look(tmp_path)
     with Journal(tmp_path / ".penstock/journal.db") as journal:
         raised = list(journal.events(type=EventType.ALERT_RAISED))
         judged = [one.data for one in journal.events(type=EventType.MONITOR_JUDGED)
@@ -89,7 +96,10 @@ def test_killed_looks_leave_nothing_twice_and_nothing_out(tmp_path):
         assert before["until"] == after["since"]
     assert sum(one["rows"] for one in judged) == WINDOWS * 400
     assert len(detected) == 1
-    assert sorted(one.data["key"] for one in raised) == ["data: values out of range", "drift"]
+    about = [(one.data["key"], one.data["since"]) for one in raised]
+    assert len(set(about)) == len(about)  # a share may come and go, each time it is told once
+    assert {key for key, _ in about} == {"data: values out of range", "drift"}
+    assert [key for key, _ in about].count("drift") == 1
     assert state["outbox"] == []
     lines = (tmp_path / ".penstock/logs/alerts.ndjson").read_text().splitlines()
     told = {json.loads(line)["event.id"] for line in lines}
