@@ -76,6 +76,8 @@ def _retrain(
         )
         begun = retrainer.under_way()
         if begun is not None:
+            when = time.strftime("%Y-%m-%d %H:%M", time.localtime(begun["started"]))
+            retrainer.tell(f"carrying on with {begun['id']}, begun {when}: {begun['reason']}")
             record = retrainer.drive(begun["id"], wait=wait)
         elif resume:
             output.emit({"retraining": None}, "no retraining was begun that has not ended")
