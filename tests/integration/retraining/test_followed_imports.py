@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
 import time
 
 import pytest
+import yaml
 
+from penstock.artifacts import Store
 from penstock.assembly import Project
 from penstock.domain.trigger import Choice, Decision, Request, TriggerKind
 from penstock.errors import UnavailableError
+from penstock.pipeline import entry as entries
 from penstock.retraining import branch, following, sources
 from penstock.retraining.following import Fetch
 from penstock.retraining.order import PATIENCE, Retrainer
@@ -80,7 +84,7 @@ class Imported:
             tx.put("retraining", name, {**record, **known, "id": name, "gained": None})
         return made
 
-    def as_dvc_updates(self, commit, tmp_path, name):
+    def as_dvc_updates(self, commit, tmp_path, name, verb="checkout"):
         """Compare a commit with `dvc update` on a twin, byte for byte, and ask DVC itself."""
         twin, ours = tmp_path / f"twin{name}", tmp_path / f"ours{name}"
         shutil.copytree(self.root, twin, symlinks=True)
@@ -89,7 +93,7 @@ class Imported:
         assert branch.content(self.root, commit, f"{self.data}.dvc") == wanted
         self.mini.git("worktree", "add", "-q", "--detach", str(ours), commit)
         dvc(ours, "cache", "dir", "--local", str(self.root / ".dvc/cache"))
-        dvc(ours, "checkout", "-q", f"{self.data}.dvc")
+        dvc(ours, verb, "-q", f"{self.data}.dvc")
         place, theirs = ours / self.data, twin / self.data
         if place.is_dir():
             names = [sorted(one.name for one in top.iterdir()) for top in (place, theirs)]
@@ -276,7 +280,11 @@ def test_storage_that_keeps_versions(mini, tmp_path, s3, s3_server):
     assert asked["rows"] == 150
     commit = made.pin()
     assert b"version_id" in branch.content(mini.root, commit, "data/days.dvc")
-    made.as_dvc_updates(commit, tmp_path, "versions")
+    # DVC itself takes what has versions from where it came from, not from the cache.
+    made.as_dvc_updates(commit, tmp_path, "versions", verb="pull")
+    with contextlib.closing(Store.open(mini.root)) as store:
+        text = branch.content(mini.root, commit, "data/days.dvc")
+        assert store.has(entries.recorded(yaml.safe_load(text)["outs"][0]))  # a run restores it
     assert made.look() == []
 
 
