@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from penstock.cli import output
-from penstock.cli.options import common
+from penstock.cli.options import PORT, common, web
 from penstock.domain.verdict import Outcome, Verdict
 from penstock.errors import ExitCode
 
@@ -167,7 +167,7 @@ def report(project: Path, target: str | None, show: bool) -> None:
     type=click.Path(file_okay=False, path_type=Path),
     help="Directory to write to [monitoring/KIND].",
 )
-@click.option("--url", metavar="URL", help="Where penstock's webhooks are reached.")
+@click.option("--url", metavar="URL", callback=web, help="Where penstock's webhooks are reached.")
 @common
 def export(project: Path, kind: str, folder: Path | None, url: str | None) -> None:
     """Write configuration for a team's own monitoring.
@@ -231,7 +231,7 @@ def logs(project: Path, follow: bool) -> None:
 
 @monitor.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=9464, show_default=True, help="Port to listen on; 0: a free one.")
+@click.option("--port", default=9464, show_default=True, type=PORT, help="Port; 0: a free one.")
 @common
 def metrics(project: Path, host: str, port: int) -> None:
     """Serve findings and retrainings to Prometheus, until it is stopped.

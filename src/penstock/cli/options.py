@@ -11,6 +11,7 @@ import click
 from penstock.cli import output
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+PORT = click.IntRange(0, 65535)
 
 
 @overload
@@ -52,6 +53,13 @@ def common(
         return project(json(target))
 
     return decorate if function is None else decorate(function)
+
+
+def web(_ctx: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    """Return an option's value if it is an address of the web."""
+    if value is not None and not value.startswith(("http://", "https://")):
+        raise click.BadParameter(f"{value!r} does not begin with https:// or http://")
+    return value
 
 
 def _absolute(ctx: click.Context, _option: click.Parameter, value: Path) -> Path:

@@ -83,7 +83,7 @@ def _problem(one: Any, document: Document) -> Problem:
         return _unknown_key(location, document)
     if kind == "missing":
         return _missing(location, document)
-    if kind in ("unit", "step", "rule"):
+    if kind in ("unit", "step", "rule", "setting"):
         return Problem(f"config.{kind}", f"{name}: {one['msg']}", span, context.get("hint"))
     if kind == "literal_error":
         return _unknown_value(name, one, span)

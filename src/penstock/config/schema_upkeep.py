@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, StrictBool
+from pydantic import Field, StrictBool, model_validator
+from pydantic_core import PydanticCustomError
 
 from penstock.config.grammar import Duration, Number, Section, Spans, Text, Texts, Whole
 from penstock.config.settings import (
@@ -14,6 +15,20 @@ from penstock.config.settings import (
     RetrainSettings,
     SearchSettings,
 )
+
+Followed = Literal[
+    "accuracy", "error_rate", "error", "log_loss", "logloss", "brier", "brier_score",
+    "squared_error", "mse", "rmse", "absolute_error", "mae",
+]  # fmt: skip
+_ADDRESSES = {
+    "webhook": (("http://", "https://"), "an address that begins with https:// or http://"),
+    "slack": (("http://", "https://"), "the https:// address of an incoming webhook"),
+    "email": (("",), "an e-mail address"),
+}
+
+
+def _wrong(said: str, hint: str, at: str) -> PydanticCustomError:
+    return PydanticCustomError("setting", "{said}", {"said": said, "hint": hint, "at": at})
 
 
 class Drift(Section):
@@ -36,7 +51,7 @@ class Drift(Section):
 class Quality(Section):
     """When the model counts as declined, once labels arrive."""
 
-    metric: Text | None = None
+    metric: Followed | None = None
     """That is followed; log loss or squared error where it is not said."""
     decline: Annotated[Number, Field(ge=0)] = QualitySettings.decline
     """Tolerated loss against the test data, in the metric's unit."""
@@ -56,6 +71,14 @@ class Notifier(Section):
     """URL or address; `$NAME` is taken from the environment."""
     level: Literal["info", "warning", "severe"] = "warning"
     """Least severity."""
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        begins, wanted = _ADDRESSES.get(self.kind, ((), ""))
+        if not begins or self.to.startswith("$") or (self.to and self.to.startswith(begins)):
+            return self
+        said = f"{self.to!r} is not" if self.to else f"`to` is missing: `{self.kind}` needs"
+        raise _wrong(f"{said} {wanted}", "write it, or $NAME to take it from the environment", "to")
 
 
 class Monitor(Section):
@@ -98,6 +121,13 @@ class Parameter(Section):
     """Whether only whole numbers are tried."""
     choices: tuple[StrictBool | Whole | Number | str | None, ...] = ()
     """Values to choose from, instead of a range."""
+
+    @model_validator(mode="after")
+    def _ranged(self) -> Self:
+        if self.choices or (self.low is not None and self.high is not None):
+            return self
+        hint = "write `{low: 1, high: 10}` or `{choices: [a, b]}`"
+        raise _wrong("a range needs both `low` and `high`, or else `choices`", hint, "low")
 
 
 class Search(Section):
@@ -142,3 +172,13 @@ class Retrain(Section):
     """Git branch of retraining commits."""
     search: Search = Field(default_factory=Search)
     """For hyper-parameters."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if "schedule" in self.triggers and self.schedule is None:
+            hint = "add a key like `schedule: 0 4 * * 1`, or leave this trigger out"
+            raise _wrong("the trigger `schedule` needs to know when", hint, "triggers")
+        if self.window == "sliding" and not self.length:
+            hint = "add a key like `length: 90d`"
+            raise _wrong("a sliding window needs a length", hint, "window")
+        return self

@@ -76,6 +76,8 @@ def _unseen(feature: Feature, counts: np.ndarray) -> str:
 
 def _scaled(feature: Feature, counts: np.ndarray) -> str:
     """Find a change of unit: nearly everything is out of range, or the mean is a factor away."""
+    if feature.name == PREDICTION:  # made by the model, which mixes up no units
+        return ""
     if feature.places is None or counts[:-1].sum() == 0 or abs(feature.mean) < 1e-12:
         return ""
     mean = float((counts[:-1] * feature.places).sum() / counts[:-1].sum())

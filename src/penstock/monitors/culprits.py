@@ -77,7 +77,7 @@ def find(reference: Reference, train: Any, live: Any, *, seed: int = 0) -> Culpr
         chosen = others[np.sort(rng.choice(len(others), count, replace=False))]
         normal.append(_skill(chosen, block, names, seed, explain=False)[0])
     noise = float(np.sqrt((2 * count + 1) / (12.0 * count * count)))
-    return Culprits(auc, max(*normal, 0.5) + 3.0 * noise, shares)
+    return Culprits(auc, min(max(*normal, 0.5) + 3.0 * noise, 1.0), shares)
 
 
 def _codes(reference: Reference, names: list[str], table: Any) -> NDArray[np.float64]:

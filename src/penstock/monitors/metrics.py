@@ -190,7 +190,7 @@ class MetricsServer:
             self._server = ThreadingHTTPServer((host, port), Handler)
         except OSError as error:
             raise StateError(
-                f"port {port} is taken",
+                f"cannot listen on {host}:{port}: {error.strerror}",
                 code="monitor.port-busy",
                 hint="choose another: `penstock monitor metrics --port 0` takes a free one",
             ) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlparse
 
 from penstock.artifacts import Store
 from penstock.config.settings import Settings
@@ -81,8 +82,8 @@ def inputs_of(journal: Journal, name: str) -> tuple[str, ...]:
     import yaml
 
     record = journal.get("version", name)
-    source = str(record.value.get("source", "")) if record else ""
-    place = Path(source.removeprefix("file://")) / "MLmodel"
+    source = urlparse(str(record.value.get("source", "")) if record else "")
+    place = Path(unquote(source.path)) / "MLmodel"
     try:
         signature = (yaml.safe_load(place.read_bytes()) or {}).get("signature") or {}
         inputs = json.loads(signature.get("inputs") or "[]")

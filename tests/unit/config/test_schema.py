@@ -75,7 +75,8 @@ RIGHT = [
     "rollout: {max_duration: 1h30m, probation: 5}",
     "tests: {a: x, b: [x], c: {before: x}}",
     "monitor: {notify: [log, {kind: slack, to: $HOOK}], retention: 30d}",
-    "retrain: {triggers: [drift], quiet_hours: ['22:00-06:00'], search: {params: {a: {low: 1}}}}",
+    "retrain: {triggers: [drift], quiet_hours: ['22:00-06:00']}",
+    "retrain: {search: {params: {a: {low: 1, high: 2}, b: {choices: [x]}}}}",
     "environments: {production: , staging: {serve: {port: 1}}}",
     "serve: {memory: 512MiB, log: {sample: 0.5, exclude: name}}",
 ]

@@ -96,3 +96,24 @@ def test_exports_are_written(capsys, project, kind, file):
     assert code == 0
     assert file in said
     assert (project / "monitoring" / kind / file).stat().st_size > 100
+
+
+def test_an_export_with_an_address_that_nobody_can_reach_is_refused(capsys, project):
+    code, said = run(capsys, project, "export", "alertmanager", "--url", "penstock.example.org")
+    assert code == 2
+    assert "does not begin with https://" in said
+    assert not (project / "monitoring").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted", "told"),
+    [
+        (("--port", "99999"), 2, "99999"),
+        (("--host", "no-such-host.invalid", "--port", "0"), 5, "no-such-host.invalid:0"),
+    ],
+)
+def test_metrics_say_why_they_cannot_be_served(capsys, project, words, wanted, told):
+    code, said = run(capsys, project, "metrics", *words)
+    assert code == wanted
+    assert told in said
+    assert "is taken" not in said

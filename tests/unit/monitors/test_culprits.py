@@ -43,6 +43,14 @@ def test_the_answers_are_no_feature_that_training_rows_have():
     assert not find(both, train, live).drifted
 
 
+def test_a_clock_among_the_features_is_normal_to_be_told_apart_by():
+    rng = np.random.default_rng(3)
+    train = {**rows(rng, 8000, 0.8), "clock": np.arange(8000.0)}
+    found = find(build_reference(train), train, {**rows(rng, 2000, 0.8), "clock": [9e3] * 2000})
+    assert found.normal == 1.0  # an area is never greater
+    assert not found.drifted
+
+
 def test_too_few_rows_are_refused():
     rng = np.random.default_rng(3)
     train = rows(rng, 8000, 0.8)

@@ -1,10 +1,14 @@
 """Quality: labels that arrive late, decline that is real, estimates beside it."""
 
+from typing import get_args
+
 import numpy as np
 
+from penstock.config.schema_upkeep import Followed
 from penstock.config.settings import QualitySettings
 from penstock.domain.event import EventType
 from penstock.domain.verdict import Evidence, Outcome, Verdict
+from penstock.monitors.losses import ALIASES, LOSSES
 
 
 def quality(verdicts, name="quality"):
@@ -94,3 +98,7 @@ def test_a_label_is_counted_once_however_often_one_looks(world):
     world.look()
     world.look()
     assert world.watcher().state().quality["rows"] == 400
+
+
+def test_the_configuration_knows_every_metric_that_can_be_followed():
+    assert set(get_args(Followed)) == {*LOSSES, *ALIASES}

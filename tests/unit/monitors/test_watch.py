@@ -1,5 +1,7 @@
 """The watcher: looks that can be repeated, alerts that are told once."""
 
+import json
+
 import pytest
 
 from penstock.config.settings import DriftSettings, NotifierSettings
@@ -7,6 +9,7 @@ from penstock.domain.event import EventType
 from penstock.domain.verdict import Outcome
 from penstock.journal import Journal
 from penstock.monitors import Watcher
+from penstock.monitors.origin import inputs_of
 from penstock.monitors.traffic import REPLAY
 
 
@@ -272,3 +275,14 @@ def test_training_rows_that_were_replayed_are_no_traffic(world):
     world.traffic(1001)
     world.look()
     assert world.watcher().state().judged == 1
+
+
+@pytest.mark.parametrize("folder", ["plain", "höhen meter"])
+def test_only_inputs_of_the_signature_are_watched_wherever_the_model_lies(world, folder):
+    place = world.root / folder
+    place.mkdir()
+    signature = {"inputs": json.dumps([{"name": "age", "type": "double"}])}
+    (place / "MLmodel").write_text(json.dumps({"signature": signature}))
+    with world.journal.transaction() as tx:
+        tx.put("version", "mini/1", {"source": place.as_uri()})
+    assert inputs_of(world.journal, "mini/1") == ("age",)
