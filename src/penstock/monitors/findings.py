@@ -181,6 +181,8 @@ def _drift_alert(
     longest = max(state.streaks[name] for name in confirmed)
     since = state.windows[-min(longest, len(state.windows))]["since"]
     what = found.verdicts["drift"][0].words
+    if not drifted:
+        what = f"features have gone together in another way for {longest} windows; the last: {what}"
     value = max((monitor.exceedance(one) for one in drifted), default=None)
     cause = likely_cause(reference, window, drifted)
     command = "penstock monitor report --open; then penstock retrain"

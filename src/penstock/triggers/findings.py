@@ -57,6 +57,8 @@ def _request(event: Event, kind: TriggerKind, word: str, rows: int | None, now: 
     began = f"{int(since)}" if isinstance(since, int | float) else f"event-{event.id}"
     features = event.data.get("features") or ()
     where = f" of {', '.join(map(str, features[:3]))}" if features else ""
+    if event.data.get("together") and not features:
+        where = " of how the features go together"
     metric = f" of {event.data['metric']}" if event.data.get("metric") else ""
     return Request(
         f"{kind.value}:{event.subject}@{began}",
