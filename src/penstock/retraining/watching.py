@@ -156,6 +156,8 @@ class Watch:
         self._fresh = fresh
         last = rules.last_trained(self.project) or {}
         new: list[Request] = []
+        if last.get("data"):
+            self.inbox.trained(last["data"])
         if "data" in wanted:
             new += self._submitted(
                 data.look(

@@ -88,6 +88,12 @@ class Inbox:
             for key, value in self._opened(tx, decision.keys):
                 self._close(tx, key, value, decision.reason)
 
+    def trained(self, digest: str) -> None:
+        """Close what asks for data that a retraining took in which began for another reason."""
+        with self._journal.transaction() as tx:
+            for key, value in self._opened(tx, [f"data:{digest}"]):
+                self._close(tx, key, value, "the last retraining had this data already")
+
     def take(self, decision: Decision, retraining: str, value: dict[str, Any], now: float) -> int:
         """Turn the requests of a decision into one retraining.
 

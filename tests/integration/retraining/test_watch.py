@@ -13,7 +13,10 @@ import urllib.request
 import pytest
 
 from penstock.domain.event import EventType
+from penstock.domain.trigger import Request, TriggerKind
 from penstock.journal import Journal
+from penstock.triggers import Inbox
+from penstock.triggers.inbox import RETRAINING
 
 ALERT = {
     "version": "4",
@@ -39,6 +42,10 @@ def test_one_look_retrains_on_new_data_once_and_the_traffic_moves(mini):
     assert mini.ask("watch", "--once")["retraining"] is None  # what is there is known
     first = mini.ask("retrain")["retraining"]
     assert first["outcome"] == "promoted"
+    with Journal(mini.root / ".penstock/journal.db") as journal:  # seen while that one began
+        had = f"data:{journal.get(RETRAINING, first['id']).value['data']}"
+        Inbox(journal).submit(Request(had, TriggerKind.DATA, "new data", time.time(), rows=10**6))
+    assert mini.ask("watch", "--once")["retraining"] is None
     mini.more_data(seed=1)
     old = time.time() - 60
     os.utime(mini.root / "data/raw.csv", (old, old))

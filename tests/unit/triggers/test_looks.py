@@ -123,3 +123,15 @@ def test_newer_data_takes_the_place_of_older_data_that_still_waits(journal):
     assert inbox.find("data:0")["state"] == "declined"
     declined = [one.subject for one in journal.events(type=EventType.RETRAINING_DECLINED)]
     assert declined == ["data:0", "data:1"]
+
+
+def test_data_that_a_retraining_for_another_reason_had_asks_no_more(journal):
+    inbox = Inbox(journal)
+    inbox.submit(Request("data:5", TriggerKind.DATA, "new data", NOW, rows=5))
+    inbox.trained("4")
+    assert [one.key for one in inbox.open()] == ["data:5"]
+    inbox.trained("5")
+    inbox.trained("5")
+    assert inbox.open() == []
+    (declined,) = journal.events(type=EventType.RETRAINING_DECLINED)
+    assert declined.data["reason"] == "the last retraining had this data already"
