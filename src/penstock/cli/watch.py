@@ -106,7 +106,7 @@ def _listener(opened: Any, listen: str, awake: Any) -> Any:
     from penstock.retraining.listener import Listener, known_secrets
 
     host, colon, port = listen.rpartition(":")
-    if not colon or not port.isdecimal():
+    if not colon or not port.isdecimal() or int(port) > 65535:
         raise UsageError(
             f"{listen!r} is not HOST:PORT",
             code="watch.listen",

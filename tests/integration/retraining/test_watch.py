@@ -138,5 +138,6 @@ def test_an_alert_starts_one_retraining_through_kills(mini):
     assert events(mini, EventType.RETRAINING_FINISHED)[0].data["outcome"] == "promoted"
 
 
-def test_words_that_cannot_be_listened_to(mini):
-    assert "watch.listen" in mini.penstock("watch", "--listen", "here", "--json", code=2).stdout
+@pytest.mark.parametrize("words", ["here", "127.0.0.1:99999"])
+def test_words_that_cannot_be_listened_to(mini, words):
+    assert "watch.listen" in mini.penstock("watch", "--listen", words, "--json", code=2).stdout
