@@ -102,8 +102,10 @@ def _write(path: Path, text: str) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             part.unlink()
+        misplaced = (NotADirectoryError, IsADirectoryError, FileExistsError, FileNotFoundError)
+        hint = "is the disk full, or the directory read-only?"
+        if isinstance(error, misplaced):
+            hint = "name another place: a part of this path is a file, or a link to nothing"
         raise UnavailableError(
-            f"cannot write {path}: {error.strerror}",
-            code="report.cannot-write",
-            hint="is the disk full, or the directory read-only?",
+            f"cannot write {path}: {error.strerror}", code="report.cannot-write", hint=hint
         ) from error

@@ -60,3 +60,4 @@ def test_a_place_that_cannot_be_written_is_said_so(ask, tell, tmp_path):
     (tmp_path / "file").write_text("in the way")
     error = ask("-o", str(tmp_path / "file" / "report.html")).exception
     assert error.code == "report.cannot-write"
+    assert "a part of this path is a file" in error.hint

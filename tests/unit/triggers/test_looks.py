@@ -135,3 +135,10 @@ def test_data_that_a_retraining_for_another_reason_had_asks_no_more(journal):
     assert inbox.open() == []
     (declined,) = journal.events(type=EventType.RETRAINING_DECLINED)
     assert declined.data["reason"] == "the last retraining had this data already"
+
+
+def test_joint_drift_is_asked_for_in_words(journal):
+    found = {"since": NOW, "features": [], "together": True}
+    journal.append(Event(EventType.DRIFT_DETECTED, "m/1", found))
+    (asked,), _ = findings.look(journal, ("drift",), NOW)
+    assert asked.reason == "drift of how the features go together of m/1"
