@@ -47,9 +47,9 @@ def create(root: Path, calendar: Calendar, *, share: float = 1.0, port: int = 80
     if share < 1.0:
         # Fewer flights tell less: it is asked of them sooner, and less is asked of a candidate.
         edit(settings, "min_rows: 33000", f"min_rows: {round(20_000 * share)}")
-        edit(settings, "cooldown: 30d", "cooldown: 15d")
-        edit(settings, "champion.brier_score < 0.001", "champion.brier_score < 0.02")
-        edit(settings, "trials: 3", "trials: 2")
+        edit(settings, "cooldown: 21d", "cooldown: 15d")
+        edit(settings, "champion.brier_score < 0.004", "champion.brier_score < 0.02")
+        edit(settings, "trials: 6", "trials: 2")
     project = Project(root, share)
     repository.begin_git(project)
     data.write_weather(root / "data/weather.csv")
