@@ -53,7 +53,7 @@ def demo(
       penstock demo
       penstock demo /tmp/flights --fast
       penstock demo --keep-serving && curl -s localhost:8080/version
-      penstock demo --year             ten minutes: does retraining pay, and is it safe?
+      penstock demo --year             a quarter of an hour: does retraining pay, and is it safe?
       penstock demo --year --fast      a quarter of the flights, 28 days
     """
     from penstock.demo.steps import walk
