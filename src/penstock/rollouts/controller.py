@@ -38,6 +38,8 @@ from penstock.stats.twosample import Told
 
 _PATIENCE = 30.0
 """Seconds that a return may take beyond the start of a version."""
+_NOTICE = 5.0
+"""Seconds after which it is noticed, between two looks, that somebody else has ended a rollout."""
 
 
 class SystemClock:
@@ -197,7 +199,19 @@ class Controller:
                 listener(state)
             if state.phase.ended or (until != "ended" and _rests(state, until)):
                 return state
-            self._clock.sleep(_pace(state))
+            self._await_look(state)
+
+    def _await_look(self, state: RolloutState) -> None:
+        """Wait for the next look, or until somebody else has ended the rollout."""
+        pace, waited = _pace(state), 0.0
+        due = self._clock.time() + pace
+        # By the clock as well as by what was waited: the clock may be set, also back.
+        while waited < pace and self._clock.time() < due:
+            part = min(pace - waited, _NOTICE)
+            self._clock.sleep(part)
+            waited += part
+            if waited < pace and self.state(state.id).phase.ended:
+                return
 
     def pause(self, rollout_id: str, reason: str = "") -> RolloutState:
         """Hold a rollout where it is; the analysis goes on and may still roll it back."""

@@ -19,7 +19,7 @@ from penstock.domain.verdict import Outcome, Verdict
 from penstock.errors import ConfigError, StateError, UnavailableError
 from penstock.journal import Journal
 from penstock.rollouts import Controller, RolloutState
-from penstock.testing.fakes import Behaviour, FakeRegistrar, FakeTarget
+from penstock.testing.fakes import Behaviour, FakeClock, FakeRegistrar, FakeTarget
 from penstock.testing.simulation import QUICK, bundle
 
 
@@ -479,6 +479,21 @@ def test_another_process_carries_on(world):
         other = Controller(journal, world.target, world.registrar, world.clock)
         assert other.run_until(id, "ended").phase is RolloutPhase.PROMOTED
     assert world.controller.step(id).phase is RolloutPhase.PROMOTED
+
+
+def test_a_driver_that_looks_seldom_notices_that_another_has_ended_the_rollout(world):
+    id = world.start(replace(QUICK, interval=18_000.0))
+    begun = world.clock.time()
+    with Journal(world.journal.path, clock=world.clock.time) as journal:
+        other = Controller(journal, world.target, world.registrar, FakeClock(begun))
+
+        def abort(_):
+            if world.clock.time() > begun + 60.0 and not other.state(id).phase.ended:
+                other.abort(id, "no")
+
+        world.clock.watch(abort)
+        assert world.run(id).phase is RolloutPhase.ABORTED
+    assert world.clock.time() < begun + 120.0
 
 
 def test_state_survives_json(world):
