@@ -12,7 +12,6 @@ from penstock.journal import Journal
 
 MODEL = "flight-delay"
 pytestmark = [
-    pytest.mark.xdist_group("demo"),
     pytest.mark.timeout(1800),
     # MLflow's own use of SQLAlchemy.
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),

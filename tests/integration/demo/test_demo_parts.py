@@ -10,8 +10,6 @@ import pytest
 from penstock.demo import changes, data, project, traffic
 from penstock.errors import StateError
 
-pytestmark = pytest.mark.xdist_group("demo-parts")
-
 
 @pytest.fixture(scope="module")
 def flights(tmp_path_factory):

@@ -7,7 +7,7 @@ import pytest
 from penstock.domain.rollout import DEFAULT_RULES, RolloutPhase, Rule, RuleKind, Step, StepKind
 from penstock.domain.rollout import StrategyKind as Kind
 
-pytestmark = [pytest.mark.timeout(280), pytest.mark.xdist_group("live-rollouts")]
+pytestmark = [pytest.mark.timeout(280)]
 
 LONG = (Step(StepKind.WEIGHT, 30.0, 300.0, 10), Step(StepKind.WEIGHT, 100.0))
 RULES = tuple(replace(rule, slack=1.0) for rule in DEFAULT_RULES)

@@ -11,7 +11,7 @@ import pytest
 
 from penstock.domain.rollout import DEFAULT_RULES, RolloutPhase, Step, StepKind
 
-pytestmark = [pytest.mark.timeout(280), pytest.mark.xdist_group("live-rollouts")]
+pytestmark = [pytest.mark.timeout(280)]
 
 
 def answered(stack, load, *, more=20):

@@ -9,7 +9,7 @@ from penstock.gateway import GatewayClient, GatewayOptions, start_gateway
 from penstock.rollouts import LocalTarget
 from penstock.testing.targets import TargetExam
 
-pytestmark = [pytest.mark.timeout(280), pytest.mark.xdist_group("live-rollouts")]
+pytestmark = [pytest.mark.timeout(280)]
 
 
 class TestLocalTarget(TargetExam):
