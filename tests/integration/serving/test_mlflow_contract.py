@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import warnings
 
 import numpy as np
@@ -217,6 +218,17 @@ def parquet(frame: pd.DataFrame) -> bytes:
     return file.getvalue()
 
 
+def same(ours, theirs):
+    """Whether answers are equal but for the last digit, which depends on how rows are batched."""
+    if isinstance(theirs, dict):
+        return ours.keys() == theirs.keys() and all(same(ours[k], theirs[k]) for k in theirs)
+    if isinstance(theirs, list):
+        return len(ours) == len(theirs) and all(map(same, ours, theirs))
+    if isinstance(theirs, float):
+        return math.isclose(ours, theirs, rel_tol=1e-12)
+    return type(ours) is type(theirs) and ours == theirs
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -241,7 +253,8 @@ def test_answers_are_those_of_mlflow(models, name):
     ):
         for ours in (single, shared):
             if status == 200:
-                assert (ours.status, ours.body) == (200, answer), body
+                assert ours.status == 200, body
+                assert same(json.loads(ours.body), json.loads(answer)), body
                 fine += 1
             else:
                 assert ours.status >= 400, body
