@@ -24,6 +24,8 @@ Floats = NDArray[np.float64]
 
 _LEFT_OUT = 1e-3
 _SHARES = 17
+_NO_MARGIN = 1e-100
+"""A margin below this is none: its square would be, and the score would have no variance."""
 
 
 def mcnemar(b: int, c: int) -> float:
@@ -49,6 +51,8 @@ def tango_z(b: float, c: float, n: float, margin: float) -> float:
 
 
 def _tango(b: Floats | np.float64, c: Floats | np.float64, n: float, margin: float) -> Floats:
+    if abs(margin) < _NO_MARGIN:
+        margin = 0.0
     first = -b - c + (2 * n - b + c) * margin
     root = np.sqrt(np.maximum(first * first + 8 * n * c * margin * (1 - margin), 0.0))
     q = (root - first) / (4 * n)
