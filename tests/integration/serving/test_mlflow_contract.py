@@ -219,7 +219,7 @@ def parquet(frame: pd.DataFrame) -> bytes:
 
 
 def same(ours, theirs):
-    """Whether answers are equal but for the last digit, which depends on how rows are batched."""
+    """Whether answers are equal but for the last digit, where rows were put together."""
     if isinstance(theirs, dict):
         return ours.keys() == theirs.keys() and all(same(ours[k], theirs[k]) for k in theirs)
     if isinstance(theirs, list):
@@ -251,12 +251,15 @@ def test_answers_are_those_of_mlflow(models, name):
     for (_, body), (status, answer), single, shared in zip(
         bodies, theirs, alone, together, strict=True
     ):
+        if status == 200:
+            assert (single.status, single.body) == (200, answer), body
+            assert shared.status == 200, body
+            # A product of matrices rounds by its size, on some processors: scikit-learn's as well.
+            linear = name == "regression" and same(json.loads(shared.body), json.loads(answer))
+            assert shared.body == answer or linear, body
+            fine += 2
         for ours in (single, shared):
-            if status == 200:
-                assert ours.status == 200, body
-                assert same(json.loads(ours.body), json.loads(answer)), body
-                fine += 1
-            else:
+            if status != 200:
                 assert ours.status >= 400, body
                 assert set(json.loads(ours.body)) >= {"error_code", "message"}
     assert fine >= 6

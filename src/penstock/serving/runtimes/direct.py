@@ -13,7 +13,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,10 @@ SIZES = (1, 1, 1, 2, 2, 3, 8, 17, 64)
 """Numbers of rows on which both ways are compared."""
 SCALES = (1e-3, 1.0, 30.0, 1e4)
 """Sizes of the random values among those."""
+_Order = Literal["C", "F"]
+_COLUMNS: _Order = "F"
+"""A DataFrame holds its columns one after the other. Some processors round the sum over a row
+otherwise where its values are neighbours: a model of named columns is asked as with a DataFrame."""
 EXACT = 1 << 53
 """Whole numbers below it are the same in float64."""
 
@@ -67,7 +71,8 @@ def direct(
     own = _own_way(estimator, method, names)
     try:
         way = _way(estimator, method)
-        if way is None or not _equal(estimator, way, _alone(estimator, method, names)):
+        order = "C" if names is None else _COLUMNS
+        if way is None or not _equal(estimator, way, _alone(estimator, method, names), order):
             return None
     except Exception:  # another version of it, built otherwise, keeps its own way
         return None
@@ -114,7 +119,7 @@ def _numbers(whole: list[int]) -> Callable[[list[Any]], Table]:
                 value = row[at]
                 if type(value) is not int or not -EXACT < value < EXACT:
                     raise TypeError("an integer column holds something else")
-        made = np.array(rows, dtype=np.float64)
+        made = np.array(rows, dtype=np.float64, order=_COLUMNS)
         if made.ndim != 2:
             raise ValueError("the rows are not a table")
         return made
@@ -226,11 +231,12 @@ def _linear_classes(weights: Any, start: Any, classes: Any, method: str) -> Way:
     return lambda table: classes.take((plain(table) @ weights + start).argmax(axis=1), axis=0)
 
 
-def _equal(estimator: Any, way: Way, own: Callable[[Table], Any]) -> bool:
+def _equal(estimator: Any, way: Way, own: Callable[[Table], Any], order: _Order) -> bool:
     """Tell whether both ways give the same bits on many rows, those on thresholds among them."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for table in _tables(estimator):
+        for made in _tables(estimator):
+            table = np.asarray(made, order=order)
             kept = table.copy()
             left, right = np.asarray(way(table)), np.asarray(own(table))
             if left.dtype != right.dtype or left.shape != right.shape:
