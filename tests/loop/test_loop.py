@@ -225,3 +225,18 @@ def test_own_code_is_judged_anew_and_an_unreachable_registry_stops_no_verdict(mi
     first, second = (one["verdicts"][-3]["evidence"][0] for one in (refused, again))
     assert first["name"] == second["name"] == "candidate.earnings:earned(low=0.0, high=9.0)"
     assert second["value"] == 2 * first["value"]
+
+
+def test_metrics_in_git_that_a_killed_run_wrote_keep_no_version_from_being_registered(mini):
+    mini.penstock("run", "evaluate")  # nothing is judged, as when a run is killed before that
+    mini.commit("With the metrics")
+    mini.edit("params.yaml", "seed: ", "seed: 1")
+    mini.commit("Other rows")
+    mini.penstock("run", "evaluate")
+    assert mini.git("status", "--porcelain", "metrics.json")
+    walk = mini.ask("run")
+    assert walk["version"]["version"] == 1, walk.get("note")
+
+    # What a stage reads is another matter.
+    mini.edit("params.yaml", "seed: 1", "seed: 2")
+    assert mini.ask("run")["version"] is None

@@ -6,7 +6,7 @@ import pytest
 
 from penstock.domain.run import Run
 from penstock.errors import StateError, UsageError
-from penstock.pipeline import replay, run_commit
+from penstock.pipeline import replay, revision, run_commit
 
 FILES = {
     "dvc.yaml": """\
@@ -95,3 +95,21 @@ def test_a_replay_names_the_first_stage_that_differs(make_project):
     assert replay(project.root, run, tolerance=0.5).same
     (metrics,) = [one for one in report.artifacts if one.path == "m.json"]
     assert set(metrics.details) == {"auc"}
+
+
+@pytest.mark.parametrize(
+    ("more", "dirty"), [("", False), ("    frozen: true\n", True), ("    persist: x\n", True)]
+)
+def test_outputs_kept_in_git_are_no_change_of_a_person(make_project, more, dirty):
+    out = "größe m.json: {cache: false" + (", persist: true}" if "persist" in more else "}")
+    text = f"stages:\n  s:\n    cmd: touch 'größe m.json'\n    outs:\n    - {out}\n"
+    text += more if "frozen" in more else ""
+    project = make_project(files={"dvc.yaml": text, "größe m.json": "1", "notes": "mine"})
+    project.commit("with the metrics")
+    assert not revision(project.root).dirty
+    project.write({"größe m.json": "2"})
+    assert revision(project.root).dirty is dirty
+    project.write({"notes": "changed"})
+    assert revision(project.root).dirty
+    project.write({"notes": "mine", "dvc.yaml": "stages: ["})
+    assert revision(project.root).dirty
