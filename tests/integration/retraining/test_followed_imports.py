@@ -6,7 +6,9 @@ import contextlib
 import os
 import shutil
 import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 import yaml
@@ -21,8 +23,11 @@ from penstock.retraining.following import Fetch
 from penstock.retraining.order import PATIENCE, Retrainer
 from penstock.retraining.watching import Watch
 
+sys.path.insert(0, str(Path(__file__).parent))  # for Git and DVC
+from other_tools import run
+
 NAME = "penstock/retrain"
-UPTODATE = "Data and pipelines are up to date.\n"
+UPTODATE = "Data and pipelines are up to date."
 
 
 def rows(number, start=0):
@@ -31,17 +36,7 @@ def rows(number, start=0):
 
 
 def dvc(root, *words):
-    done = subprocess.run(
-        ["dvc", *words],
-        cwd=root,
-        env=os.environ | {"DVC_NO_ANALYTICS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return run(root, "dvc", *words)
 
 
 class Imported:

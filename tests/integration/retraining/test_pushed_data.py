@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -14,21 +14,10 @@ from penstock.retraining import branch, following, sources
 from penstock.retraining.order import _base
 from penstock.retraining.watching import Watch
 
+sys.path.insert(0, str(Path(__file__).parent))  # for Git and DVC
+from other_tools import run
+
 FILE = "data/raw.csv"
-
-
-def run(root, *words):
-    done = subprocess.run(
-        words,
-        cwd=root,
-        env=os.environ | {"DVC_NO_ANALYTICS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout.strip()
 
 
 class Shared:
