@@ -106,19 +106,20 @@ def matching(query):
 
 
 def _any(tokens):
-    test, tokens = _all(tokens)
-    while tokens and tokens[0] == (4, "or"):
-        other, tokens = _all(tokens[1:])
-        test = lambda one, a=test, b=other: a(one) or b(one)  # noqa: E731
-    return test, tokens
+    return _joined(tokens, "or", _all, any)
 
 
 def _all(tokens):
-    test, tokens = _one(tokens)
-    while tokens and tokens[0] == (4, "and"):
-        other, tokens = _one(tokens[1:])
-        test = lambda one, a=test, b=other: a(one) and b(one)  # noqa: E731
-    return test, tokens
+    return _joined(tokens, "and", _one, all)
+
+
+def _joined(tokens, word, part, join):
+    test, tokens = part(tokens)
+    tests = [test]
+    while tokens and tokens[0] == (4, word):
+        test, tokens = part(tokens[1:])
+        tests.append(test)
+    return (lambda one: join(test(one) for test in tests)), tokens
 
 
 def _one(tokens):
