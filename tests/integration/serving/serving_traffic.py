@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections import Counter
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 BODY = b'{"inputs": [[%s, %d]]}'
@@ -29,6 +31,20 @@ async def eventually(holds, seconds: float = 120.0) -> None:
             if holds():
                 return
             await asyncio.sleep(0.02)
+
+
+@contextlib.asynccontextmanager
+async def connected(
+    port: int, host: str = "127.0.0.1"
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """Hold a connection; at the end it is gone, whatever was still to be sent."""
+    reader, writer = await asyncio.open_connection(host, port)
+    try:
+        yield reader, writer
+    finally:
+        writer.transport.abort()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
 
 
 async def read_answer(reader) -> tuple[int, dict[str, str], bytes]:
@@ -85,17 +101,11 @@ class Load:
     async def _client(self) -> None:
         while self._going:
             try:
-                reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-            except OSError:
-                self.tally.broken += 1
-                await asyncio.sleep(0.02)
-                continue
-            try:
-                await self._converse(reader, writer)
+                async with connected(self.port) as (reader, writer):
+                    await self._converse(reader, writer)
             except (OSError, asyncio.IncompleteReadError):
                 self.tally.broken += 1
-            finally:
-                writer.close()
+                await asyncio.sleep(0.02)
 
     async def _converse(self, reader, writer) -> None:
         while self._going:

@@ -9,7 +9,7 @@ import time
 from dataclasses import replace
 
 import pytest
-from serving_traffic import BODY, read_answer, request
+from serving_traffic import BODY, connected, read_answer, request
 
 from penstock.errors import StateError, UnavailableError
 from penstock.gateway import GatewayClient, GatewayOptions, start_gateway
@@ -19,12 +19,9 @@ ROW = BODY % (b"1", 2)
 
 def ask(site, body=ROW, headers=""):
     async def conversation():
-        reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
-        writer.write(request(body, headers=headers))
-        async with asyncio.timeout(120):
-            answer = await read_answer(reader)
-        writer.close()
-        return answer
+        async with connected(site.port) as (reader, writer), asyncio.timeout(120):
+            writer.write(request(body, headers=headers))
+            return await read_answer(reader)
 
     return asyncio.run(conversation())
 
@@ -122,11 +119,9 @@ def test_too_many_requests_are_refused_at_once(site):
 
     async def crowd():
         async def one():
-            reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
-            writer.write(request(ROW))
-            answer = await read_answer(reader)
-            writer.close()
-            return answer
+            async with connected(site.port) as (reader, writer):
+                writer.write(request(ROW))
+                return await read_answer(reader)
 
         return await asyncio.gather(*(one() for _ in range(30)))
 

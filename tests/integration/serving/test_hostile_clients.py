@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import resource
 import socket
 import time
 from pathlib import Path
 
 import pytest
-from serving_traffic import BODY, read_answer, request
+from serving_traffic import BODY, connected, read_answer, request
 
 from penstock.gateway.exchange import Exchange
 from penstock.gateway.heads import Heads
@@ -47,11 +48,10 @@ def ask(site, path: str, body: bytes | None = None) -> tuple[int, str]:
     """Ask once on a connection of its own."""
 
     async def one() -> tuple[int, str]:
-        reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
         whole = request(body or b"", path)
-        writer.write(whole if body else whole.replace(b"POST", b"GET", 1))
-        status, _, answer = await read_answer(reader)
-        writer.close()
+        async with connected(site.port) as (reader, writer):
+            writer.write(whole if body else whole.replace(b"POST", b"GET", 1))
+            status, _, answer = await read_answer(reader)
         return status, answer.decode()
 
     return asyncio.run(one())
@@ -90,23 +90,21 @@ def test_those_who_send_forever_are_told_that_it_took_too_long(site):
     site.apply(site.bundle(1), champion="1")
 
     async def trickle() -> int:
-        reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
-        writer.write(TRICKLE)
-        answer = asyncio.ensure_future(read_answer(reader))
-        while not answer.done():
-            writer.write(b"1")
-            await asyncio.wait([answer], timeout=0.2)
-        writer.close()
-        return (await answer)[0]
+        async with connected(site.port) as (reader, writer):
+            writer.write(TRICKLE)
+            answer = asyncio.ensure_future(read_answer(reader))
+            while not answer.done():
+                writer.write(b"1")
+                await asyncio.wait([answer], timeout=0.2)
+            return (await answer)[0]
 
     async def honest(until: asyncio.Future[list[int]]) -> list[int]:
-        reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
         codes = []
-        while not until.done():
-            writer.write(request(ROW))
-            codes.append((await read_answer(reader))[0])
-            await asyncio.sleep(0.01)
-        writer.close()
+        async with connected(site.port) as (reader, writer):
+            while not until.done():
+                writer.write(request(ROW))
+                codes.append((await read_answer(reader))[0])
+                await asyncio.sleep(0.01)
         return codes
 
     async def both() -> tuple[list[int], list[int]]:
@@ -128,19 +126,14 @@ def test_bodies_that_are_announced_too_long_are_not_received(site):
     head = b"POST /invocations HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % (1 << 40)
 
     async def send_much() -> int:
-        reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
-        writer.write(head)
-        answer = asyncio.ensure_future(read_answer(reader))
-        try:
-            for _ in range(100):
-                writer.write(b"x" * 100_000)
-                await writer.drain()
-        except OSError:
-            pass  # it was closed; the answer came first
-        try:
+        async with connected(site.port) as (reader, writer):
+            writer.write(head)
+            answer = asyncio.ensure_future(read_answer(reader))
+            with contextlib.suppress(OSError):  # it was closed; the answer came first
+                for _ in range(100):
+                    writer.write(b"x" * 100_000)
+                    await writer.drain()
             return (await answer)[0]
-        finally:
-            writer.close()
 
     async def crowd() -> list[int]:
         return await asyncio.gather(*(send_much() for _ in range(30)))
@@ -179,10 +172,9 @@ def test_bodies_under_way_are_bounded_over_all_connections():
         server = await asyncio.get_running_loop().create_server(
             lambda: Connection(desk), "127.0.0.1", 0
         )
-        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
-        writer.write(request(ROW))
-        status, _, _ = await read_answer(reader)
-        writer.close()
+        async with connected(server.sockets[0].getsockname()[1]) as (reader, writer):
+            writer.write(request(ROW))
+            status, _, _ = await read_answer(reader)
         server.close()
         return status, desk.handled
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 
-from serving_traffic import BODY, read_answer, request
+from serving_traffic import BODY, connected, read_answer, request
 
 WHOLE = request(BODY % (b"1", 2), headers="x-request-id: f\r\n")
 CHUNKED = (
@@ -42,22 +42,21 @@ def test_mutated_requests(shared):
 
     async def attack(data: bytes, cut: int) -> list[int]:
         """Send bytes in two pieces, close our side, return the statuses that came back."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", shared.port)
         codes = []
         try:
-            writer.write(data[:cut])
-            await asyncio.sleep(0)
-            writer.write(data[cut:])
-            writer.write_eof()
-            async with asyncio.timeout(60):
+            async with connected(shared.port) as (reader, writer), asyncio.timeout(60):
+                writer.write(data[:cut])
+                await asyncio.sleep(0)
+                writer.write(data[cut:])
+                writer.write_eof()
                 while True:
                     codes.append((await read_answer(reader))[0])
+        except TimeoutError:
+            raise  # neither answered nor closed
         except (asyncio.IncompleteReadError, OSError):
             return codes  # it was refused and closed, perhaps before we had sent all
         except (KeyError, ValueError):
             return codes  # `100 Continue` has no length
-        finally:
-            writer.close()
 
     async def campaign():
         seen = set()
@@ -68,15 +67,10 @@ def test_mutated_requests(shared):
                 attacks.append(attack(data, rng.randrange(len(data) + 1)))
             for codes in await asyncio.gather(*attacks):
                 seen.update(codes)
-        ((status, _, body),) = await asyncio.gather(ask_once())
+        async with connected(shared.port) as (reader, writer):
+            writer.write(WHOLE)
+            status, _, body = await read_answer(reader)
         return seen, status, body
-
-    async def ask_once():
-        reader, writer = await asyncio.open_connection("127.0.0.1", shared.port)
-        writer.write(WHOLE)
-        answer = await read_answer(reader)
-        writer.close()
-        return answer
 
     pid = shared.client.record()["pid"]
     seen, status, body = asyncio.run(campaign())

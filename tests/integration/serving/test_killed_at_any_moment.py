@@ -15,7 +15,7 @@ import time
 
 import pyarrow.parquet as pq
 import pytest
-from serving_traffic import read_answer, request
+from serving_traffic import connected, read_answer, request
 
 from penstock.observations import Observations
 
@@ -46,8 +46,7 @@ class Asking(threading.Thread):
     async def _client(self):
         while self.going:
             with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-                reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-                with contextlib.closing(writer):
+                async with connected(self.port) as (reader, writer):
                     await self._converse(reader, writer)
             await asyncio.sleep(0.02)
 

@@ -5,19 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 
-from serving_traffic import read_answer, request
+from serving_traffic import connected, read_answer, request
 
 from penstock.observations import Observations
 
 
 def exchange(site, *requests: bytes):
     async def conversation():
-        reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
         found = []
-        for one in requests:
-            writer.write(one)
-            found.append(await read_answer(reader))
-        writer.close()
+        async with connected(site.port) as (reader, writer):
+            for one in requests:
+                writer.write(one)
+                found.append(await read_answer(reader))
         return found
 
     return asyncio.run(conversation())

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import urllib.error
 import urllib.request
 
 import pytest
-from serving_traffic import BODY, read_answer, request
+from serving_traffic import BODY, connected, read_answer, request
 
 ROW = BODY % (b"1", 2)
 
@@ -31,16 +32,13 @@ def talk(shared, *pieces: bytes, answers: int = 1):
     """Send raw bytes piece by piece and return the answers."""
 
     async def conversation():
-        reader, writer = await asyncio.open_connection("127.0.0.1", shared.port)
-        try:
+        async with connected(shared.port) as (reader, writer):
             for piece in pieces:
                 writer.write(piece)
                 await writer.drain()
                 await asyncio.sleep(0.01)
             async with asyncio.timeout(60):
                 return [await read_answer(reader) for _ in range(answers)]
-        finally:
-            writer.close()
 
     return asyncio.run(conversation())
 
@@ -207,13 +205,11 @@ def test_chunked_bodies(shared):
 
 def test_expect_continue(shared):
     async def conversation():
-        reader, writer = await asyncio.open_connection("127.0.0.1", shared.port)
-        writer.write(request(ROW, headers="expect: 100-continue\r\n")[: -len(ROW)])
-        assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
-        writer.write(ROW)
-        answer = await read_answer(reader)
-        writer.close()
-        return answer
+        async with connected(shared.port) as (reader, writer):
+            writer.write(request(ROW, headers="expect: 100-continue\r\n")[: -len(ROW)])
+            assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+            writer.write(ROW)
+            return await read_answer(reader)
 
     assert asyncio.run(conversation())[0] == 200
 
@@ -262,12 +258,11 @@ def test_http_1_0_closes(shared):
 def test_clients_that_leave_harm_nobody(shared):
     async def leave():
         for k in range(100):
-            _, writer = await asyncio.open_connection("127.0.0.1", shared.port)
-            writer.write(request(ROW)[: 20 + k])
-            if k % 2:
-                writer.write(request(ROW) * 3)
-            await writer.drain()
-            writer.transport.abort()
+            async with connected(shared.port) as (_, writer):
+                writer.write(request(ROW)[: 20 + k])
+                if k % 2:
+                    writer.write(request(ROW) * 3)
+                await writer.drain()
 
     asyncio.run(leave())
     assert ask(shared, "/invocations", ROW)[0] == 200
@@ -275,12 +270,11 @@ def test_clients_that_leave_harm_nobody(shared):
 
 def test_many_idle_connections_harm_nobody(shared):
     async def idle():
-        held = [await asyncio.open_connection("127.0.0.1", shared.port) for _ in range(400)]
-        loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(None, ask, shared, "/invocations", ROW)
-        for _, writer in held:
-            writer.close()
-        return found[0]
+        async with contextlib.AsyncExitStack() as held:
+            for _ in range(400):
+                await held.enter_async_context(connected(shared.port))
+            loop = asyncio.get_running_loop()
+            return (await loop.run_in_executor(None, ask, shared, "/invocations", ROW))[0]
 
     assert asyncio.run(idle()) == 200
 
@@ -289,20 +283,17 @@ def test_a_client_that_does_not_read_is_not_read_either(shared):
     """Answers that nobody takes may not pile up; others are served meanwhile."""
 
     async def flood():
-        _, writer = await asyncio.open_connection("127.0.0.1", shared.port)
         whole = request(b"", "/openapi.json").replace(b"POST", b"GET") * 500
         sent = 0
-        try:
-            while sent < 64 << 20:
-                writer.write(whole)
-                async with asyncio.timeout(1.0):
-                    await writer.drain()
-                sent += len(whole)
-        except TimeoutError:
-            pass
-        loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(None, ask, shared, "/invocations", ROW)
-        writer.transport.abort()
+        async with connected(shared.port) as (_, writer):
+            with contextlib.suppress(TimeoutError):
+                while sent < 64 << 20:
+                    writer.write(whole)
+                    async with asyncio.timeout(1.0):
+                        await writer.drain()
+                    sent += len(whole)
+            loop = asyncio.get_running_loop()
+            found = await loop.run_in_executor(None, ask, shared, "/invocations", ROW)
         return sent, found[0]
 
     sent, status = asyncio.run(flood())

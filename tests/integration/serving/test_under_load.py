@@ -7,7 +7,7 @@ import os
 import signal
 from pathlib import Path
 
-from serving_traffic import Load, eventually, read_answer
+from serving_traffic import Load, connected, eventually, read_answer
 
 CONNECTIONS = 64
 
@@ -128,10 +128,9 @@ async def both_ready(site) -> None:
 
 async def ready(site) -> int:
     """Return how many workers of version 1 take requests."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
-    writer.write(b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n")
-    _, _, body = await read_answer(reader)
-    writer.close()
+    async with connected(site.port) as (reader, writer):
+        writer.write(b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n")
+        _, _, body = await read_answer(reader)
     line = next(one for one in body.splitlines() if one.startswith(b"penstock_workers_ready{"))
     return int(line.split()[-1])
 
