@@ -35,7 +35,7 @@ def bundle(version: ModelVersion, root: Path, settings: Settings, journal: Journ
     """
     from penstock import packaging
 
-    packed = packaging.pack(version, root)
+    packed = packaging.pack(version, root, settings.registry.tracking_uri)
     if settings.model.serve_as == "onnx":
         packed = _in_onnx(packed, version, root, settings)
     manner = manner_of(version, root, settings, journal)

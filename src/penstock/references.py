@@ -18,7 +18,7 @@ from penstock.domain.version import ModelVersion
 from penstock.errors import PenstockError, UnavailableError
 from penstock.journal import Journal
 from penstock.monitors.drift import PREDICTION
-from penstock.monitors.origin import reference_of, remember
+from penstock.monitors.origin import inputs_at, reference_of, remember
 from penstock.monitors.reference import Reference, build_reference, read_rows
 
 ARTIFACT = "penstock/reference.json"
@@ -66,9 +66,9 @@ def keep(
     """
     if not settings.monitor.enabled:
         return None
-    name = str(version.version)
+    name, inputs = str(version.version), inputs_at(model)
     try:
-        made = reference_of(root, settings, journal, name)
+        made = reference_of(root, settings, journal, name, inputs=inputs)
     except PenstockError:
         return None  # the watcher says so, with what to do
     try:
@@ -79,7 +79,7 @@ def keep(
     if known:
         found = build_reference({PREDICTION: known}, window=settings.monitor.window)
         made = replace(made, features={**made.features, **found.features})
-        remember(journal, settings, name, made)
+        remember(journal, settings, name, made, inputs)
     _attach(version, made, client)
     return made
 

@@ -258,8 +258,9 @@ def metrics(project: Path, host: str, port: int) -> None:
 
 
 def _watcher(opened: Any) -> Any:
-    from penstock.monitors import Watcher
+    from penstock.monitors import Watcher, unknown
 
+    unknown.refuse(opened.root, opened.settings, opened.journal)
     return Watcher(opened.root, opened.settings, opened.journal)
 
 
@@ -269,8 +270,7 @@ def _culprits(project: Path) -> dict[str, Any]:
     from penstock.errors import StateError
 
     with Project.open(project) as opened:
-        watcher = _watcher(opened)
-        found = watcher.culprits()
+        found = _watcher(opened).culprits()
     if found is None:
         raise StateError(
             "no window is complete yet",

@@ -40,6 +40,8 @@ def watch(
       penstock watch --listen 127.0.0.1:8790    and take webhooks of Git servers, Alertmanager,
                                                 MLflow at /hooks/SENDER
       penstock watch --once --json              for cron, or a timer of systemd
+
+    With --once it ends with 6 when something could not be looked at.
     """
     from penstock.assembly import STATE, Project
     from penstock.retraining.watching import Watch, until
@@ -54,6 +56,7 @@ def watch(
     with Project.open(project) as opened:
         tell = _teller(project)
         watcher = Watch(opened, tell, monitors=monitors)
+        watcher.check()
         ears = _listener(opened, listen, woken.set) if listen else None
         try:
             if once:
@@ -80,7 +83,7 @@ def _once(watcher: Any) -> int:
     while watcher.busy():
         time.sleep(0.1)
     output.emit(seen, lambda: click.echo(f"{seen['decision']['choice']}: {_words(seen)}"))
-    return ExitCode.DONE
+    return ExitCode.UNAVAILABLE if seen["troubles"] else ExitCode.DONE
 
 
 def _words(seen: dict[str, Any]) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StrictBool, model_validator
+from pydantic import AfterValidator, Field, StrictBool, model_validator
 from pydantic_core import PydanticCustomError
 
 from penstock.config.grammar import Duration, Number, Section, Spans, Text, Texts, Whole
@@ -15,6 +16,8 @@ from penstock.config.settings import (
     RetrainSettings,
     SearchSettings,
 )
+from penstock.domain import cron
+from penstock.errors import ConfigError
 
 Followed = Literal[
     "accuracy", "error_rate", "error", "log_loss", "logloss", "brier", "brier_score",
@@ -27,8 +30,29 @@ _ADDRESSES = {
 }
 
 
-def _wrong(said: str, hint: str, at: str) -> PydanticCustomError:
-    return PydanticCustomError("setting", "{said}", {"said": said, "hint": hint, "at": at})
+_NOT_IN_BRANCHES = re.compile(
+    r"^[-/]|^@$|(^|/)\.|\.\.|//|@\{|[\x00-\x20\x7f~^:?*\[\\]|\.lock(/|$)|[/.]$"
+)
+"""What Git takes in no name of a branch, see git-check-ref-format(1)."""
+
+
+def _wrong(said: str, hint: str, at: str | None = None) -> PydanticCustomError:
+    where = {} if at is None else {"at": at}
+    return PydanticCustomError("setting", "{said}", {"said": said, "hint": hint, **where})
+
+
+def _scheduled(text: str) -> str:
+    try:
+        cron.parse(text)
+    except ConfigError as error:
+        raise _wrong(error.message, error.hint or "") from None
+    return text
+
+
+def _branch(text: str) -> str:
+    if _NOT_IN_BRANCHES.search(text):
+        raise _wrong(f"{text!r} is no name that Git takes for a branch", "such as `ml/retrain`")
+    return text
 
 
 class Drift(Section):
@@ -154,7 +178,7 @@ class Retrain(Section):
     """What starts a retraining."""
     data: Text | None = None
     """File or directory whose content is watched; the pipeline's data where it is not said."""
-    schedule: Text | None = None
+    schedule: Annotated[Text, AfterValidator(_scheduled)] | None = None
     """In cron's five fields, such as `0 4 * * 1`."""
     cooldown: Duration = RetrainSettings.cooldown
     """Time between two retrainings."""
@@ -168,7 +192,7 @@ class Retrain(Section):
     """Which data to train on: all, the newest, or since the world changed."""
     length: Duration = RetrainSettings.window_seconds
     """Length of a sliding window."""
-    branch: Text = RetrainSettings.branch
+    branch: Annotated[Text, AfterValidator(_branch)] = RetrainSettings.branch
     """Git branch of retraining commits."""
     search: Search = Field(default_factory=Search)
     """For hyper-parameters."""

@@ -16,6 +16,7 @@ from penstock.errors import PenstockError, StateError
 from penstock.journal import Journal
 from penstock.monitors.reference import Reference, build_reference
 
+Names = tuple[str, ...]
 KIND = "reference"
 """Kind of the journal's records that hold references; the id is ``model/version``."""
 
@@ -42,8 +43,17 @@ def champion(journal: Journal) -> Champion | None:
     return None
 
 
-def reference_of(root: Path, settings: Settings, journal: Journal, version: str) -> Reference:
+def reference_of(
+    root: Path, settings: Settings, journal: Journal, version: str, *, inputs: Names = ()
+) -> Reference:
     """Return the reference of a model version, made when it is first asked for and then kept.
+
+    Args:
+        root: of the project.
+        settings: of the project.
+        journal: of the project.
+        version: its number.
+        inputs: columns that the model takes, where they are known.
 
     Raises:
         StateError: ``monitor.no-reference`` when the rows cannot be found or read.
@@ -54,39 +64,61 @@ def reference_of(root: Path, settings: Settings, journal: Journal, version: str)
         return Reference.from_dict(known.value["reference"])
     path, source, digest = rows_of(root, settings, journal, name)
     model = settings.model
+    inputs = inputs or inputs_of(journal, name)
     made = build_reference(
         path,
         model.target,
         window=settings.monitor.window,
         exclude=model.id_columns,
-        only=inputs_of(journal, name),
+        only=inputs,
         time_column=model.time_column,
         source=source,
         digest=digest,
     )
-    remember(journal, settings, version, made)
+    remember(journal, settings, version, made, inputs)
     return made
 
 
-def remember(journal: Journal, settings: Settings, version: str, made: Reference) -> None:
-    """Keep the reference of a version."""
+def remember(
+    journal: Journal, settings: Settings, version: str, made: Reference, inputs: Names
+) -> None:
+    """Keep the reference of a version, and which columns its model takes."""
+    asked = settings.monitor.reference
+    value = {"asked": asked, "reference": made.to_dict(), "inputs": list(inputs)}
     with journal.transaction() as tx:
-        value = {"asked": settings.monitor.reference, "reference": made.to_dict()}
         tx.put(KIND, f"{settings.model.name}/{version}", value)
 
 
-def inputs_of(journal: Journal, name: str) -> tuple[str, ...]:
-    """Return the columns that a model version takes, by its MLflow signature; () when unknown."""
+def features_of(journal: Journal, settings: Settings, version: str) -> tuple[str, ...]:
+    """Return the features of a version's reference; () when none was made yet."""
+    known = journal.get(KIND, f"{settings.model.name}/{version}")
+    if known is None or known.value.get("asked") != settings.monitor.reference:
+        return ()
+    return tuple(str(one["name"]) for one in known.value["reference"]["features"])
+
+
+def inputs_of(journal: Journal, name: str) -> Names:
+    """Return the columns that a registered version takes; () when unknown.
+
+    They are kept when it is registered: a model of a tracking server is nowhere on this machine.
+    """
+    known = journal.get(KIND, name)
+    if known is not None and known.value.get("inputs"):
+        return tuple(known.value["inputs"])
+    record = journal.get("version", name)
+    source = urlparse(str(record.value.get("source", "")) if record else "")
+    return inputs_at(Path(unquote(source.path)))
+
+
+def inputs_at(place: Path) -> Names:
+    """Return the columns that the MLflow model in a directory takes, by its signature."""
     import json
 
     import yaml
 
-    record = journal.get("version", name)
-    source = urlparse(str(record.value.get("source", "")) if record else "")
-    place = Path(unquote(source.path)) / "MLmodel"
     try:
-        signature = (yaml.safe_load(place.read_bytes()) or {}).get("signature") or {}
-        inputs = json.loads(signature.get("inputs") or "[]")
+        item = yaml.safe_load((place / "MLmodel").read_bytes()) or {}
+        inputs = json.loads((item.get("signature") or {}).get("inputs") or "[]")
     except (OSError, ValueError, yaml.YAMLError, AttributeError):
         return ()
     names = [one.get("name") for one in inputs if isinstance(one, dict)]

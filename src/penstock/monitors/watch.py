@@ -19,7 +19,7 @@ from penstock.domain.event import Event, EventType
 from penstock.domain.verdict import Outcome, Verdict
 from penstock.errors import PenstockError, StateError
 from penstock.journal import Journal
-from penstock.monitors import notify, origin
+from penstock.monitors import notify, origin, unknown
 from penstock.monitors.alerts import Alert, update
 from penstock.monitors.culprits import Culprits, find
 from penstock.monitors.drift import PREDICTION
@@ -71,7 +71,6 @@ class Watcher:
         self._settle = settling(settings) if settle is None else settle
         self._endpoint = endpoint or ServedModel(root / ".penstock" / "serve")
         self._reference: tuple[str, Reference] | None = None
-        _known(settings)
 
     @property
     def model(self) -> str:
@@ -210,6 +209,9 @@ class Watcher:
             )  # fmt: skip
             found.add("drift", (verdict,))
         else:
+            wrong = unknown.features(self.settings.monitor.drift, reference.features)
+            if wrong or state.verdicts.get("settings"):
+                found.add("settings", unknown.said(wrong))
             reference = self._with_answers(reference, state, part)
             drift_findings(self.settings.monitor, reference, state, part, found)
             extended(self.settings.monitor, reference, part, found)
@@ -287,17 +289,3 @@ class Watcher:
             if to:
                 items.append({"alert": alert.to_dict(), "status": status, "to": to, "at": now})
         return items
-
-
-def _known(settings: Settings) -> None:
-    """Find all that penstock.yaml names before anything is looked at.
-
-    Raises:
-        PluginError: nobody provides a monitor or a notifier of this name.
-    """
-    from penstock import plugins
-
-    for name in settings.monitor.more:
-        plugins.load("penstock.monitors", name)
-    for one in settings.monitor.notify:
-        plugins.load("penstock.notifiers", one.kind)

@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 from penstock.domain.version import Bundle, ModelVersion
-from penstock.errors import StateError
+from penstock.errors import StateError, UnavailableError
 from penstock.packaging.environment import resolve
 
 
@@ -24,8 +24,13 @@ def local_path(source: str) -> Path | None:
     return Path(source) if parsed.scheme == "" else None
 
 
-def pack(version: ModelVersion, root: Path) -> Bundle:
+def pack(version: ModelVersion, root: Path, tracking_uri: str | None = None) -> Bundle:
     """Make the bundle of a model version; models in remote stores are fetched once.
+
+    Args:
+        version: in the registry.
+        root: of the project.
+        tracking_uri: of the MLflow server that a model is fetched through; None: MLflow's own.
 
     Raises:
         StateError: ``packaging.missing-model`` when the registered files are gone.
@@ -35,7 +40,7 @@ def pack(version: ModelVersion, root: Path) -> Bundle:
     if place is None:
         place = root / ".penstock" / "bundles" / f"{version.model}-{version.version}"
         if not (place / "MLmodel").exists():
-            _fetch(version.source, place)
+            _fetch(version, place, tracking_uri)
     if not (place / "MLmodel").exists():
         raise StateError(
             f"the files of {version.model} version {version.version} are not at {place}",
@@ -53,15 +58,29 @@ def pack(version: ModelVersion, root: Path) -> Bundle:
     )
 
 
-def _fetch(source: str, place: Path) -> None:
+def _fetch(version: ModelVersion, place: Path, tracking_uri: str | None) -> None:
+    """Fetch a model beside its place and move it there whole; whoever is first, wins."""
     import shutil
+    import tempfile
 
     from mlflow.artifacts import download_artifacts
+    from mlflow.exceptions import MlflowException
 
-    fresh = place.with_name(place.name + ".fetching")
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
-    download_artifacts(artifact_uri=source, dst_path=str(fresh))
-    inner = next((one.parent for one in fresh.rglob("MLmodel")), fresh)
-    inner.replace(place)
-    shutil.rmtree(fresh, ignore_errors=True)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=f"{place.name}.fetching-", dir=place.parent))
+    try:
+        download_artifacts(
+            artifact_uri=version.source, dst_path=str(fresh), tracking_uri=tracking_uri
+        )
+        inner = next((one.parent for one in fresh.rglob("MLmodel")), fresh)
+        if not place.exists():
+            inner.replace(place)
+    except (MlflowException, OSError) as error:  # what `requests` raises is an OSError too
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UnavailableError(
+            f"{version.model} version {version.version} cannot be fetched: {reason}",
+            code="packaging.unfetched",
+            hint=f"it is at {version.source}; is the MLflow server up?",
+        ) from error
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)

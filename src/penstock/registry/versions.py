@@ -8,6 +8,7 @@ register again after a crash finds it and changes nothing.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -231,8 +232,15 @@ def _first_line(error: BaseException) -> str:
 
 
 def _quiet() -> None:
-    """Keep the database migrations of MLflow's first start out of the user's sight."""
+    """Keep out of the user's sight what MLflow says by itself.
+
+    Database migrations of its first start; where a server shows a run, on standard output among our
+    answers; bars of progress where nobody looks.
+    """
     import logging
 
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    if not sys.stderr.isatty():
+        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     for name in ("alembic", "mlflow.store.db.utils", "mlflow.tracking", "mlflow"):
         logging.getLogger(name).setLevel(logging.ERROR)

@@ -55,7 +55,8 @@ def follow(project: Project, fetch: Fetch, now: float) -> Sources:
     found = find(root, project.settings.retrain.data)
     made = pipeline.load(root)
     stages = {one.outs[0].full: one for one in made.stages.values() if one.is_data and one.outs}
-    items, troubles, unfetched = [], [], []
+    items, unfetched = [], []
+    troubles = list(found.troubles)
     with closing(Store.open(root)) as store:
         for one in found.items:
             stage = stages.get(one.path)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import io
 import json
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ from penstock import pipeline
 from penstock.artifacts import Store
 from penstock.domain.artifact import Artifact
 from penstock.domain.pipeline import Pipeline
-from penstock.errors import ConfigError
+from penstock.errors import ConfigError, Span
 from penstock.retraining import branch, origins
 
 DVC, GIT, LOOSE, IMPORT, PUSHED = "dvc", "git", "loose", "import", "pushed"
@@ -55,7 +56,7 @@ class Sources:
     Attributes:
         items: by path.
         digest: of their contents together; "" when there is none.
-        troubles: why sources of imports could not be asked, in words.
+        troubles: what is not there, and why sources of imports could not be asked, in words.
         unfetched: sources of imports that have something newer which was not fetched, in words.
         commit: that has the ``pushed`` data, "" where none is.
     """
@@ -84,13 +85,8 @@ def find(root: Path, wanted: str | None) -> Sources:
         ConfigError: ``retrain.data-is-output`` when a stage makes `wanted`.
     """
     made = pipeline.load(root)
-    tracked = {
-        out.full: stage.file
-        for stage in made.stages.values()
-        if stage.is_data
-        for out in stage.outs
-    }
-    paths = [wanted.rstrip("/")] if wanted else [*tracked, *_loose(root, made)]
+    tracked = _tracked_by_dvc(made)
+    paths = [posixpath.normpath(wanted)] if wanted else [*tracked, *_loose(root, made)]
     if wanted and any(
         out.full == paths[0] and not stage.is_data
         for stage in made.stages.values()
@@ -99,6 +95,7 @@ def find(root: Path, wanted: str | None) -> Sources:
         raise ConfigError(
             f"`retrain.data` is {wanted}, which a stage of the pipeline makes",
             code="retrain.data-is-output",
+            span=_place(root),
             hint="name the data that the first stage reads",
         )
     with closing(Store.open(root)) as store:
@@ -107,7 +104,54 @@ def find(root: Path, wanted: str | None) -> Sources:
         Source(path, _kind(root, path, tracked), tracked.get(path, f"{path}.dvc"), artifact, path)
         for path, artifact in zip(paths, found, strict=True)
     ]
-    return Sources(tuple(sorted(items, key=lambda one: one.path)))
+    gone = wanted and not _somewhere(root, paths[0], tracked)
+    troubles = (f"retrain.data: {wanted} is not there",) if gone else ()
+    return Sources(tuple(sorted(items, key=lambda one: one.path)), troubles)
+
+
+def refuse_missing(root: Path, wanted: str | None) -> None:
+    """Refuse data that can never be new: neither here, nor in Git, nor under DVC.
+
+    Raises:
+        ConfigError: ``retrain.no-data``, with its place in penstock.yaml.
+    """
+    if not wanted:
+        return
+    made = pipeline.load(root)
+    tracked, path = _tracked_by_dvc(made), posixpath.normpath(wanted)
+    if _somewhere(root, path, tracked):
+        return
+    read = {dep.full for stage in made.stages.values() for dep in stage.deps}
+    names = sorted({*tracked, *read})
+    near = difflib.get_close_matches(path, names, n=1, cutoff=0.6)
+    raise ConfigError(
+        f"retrain.data: {wanted} is not there, and neither Git nor DVC has it",
+        code="retrain.no-data",
+        span=_place(root),
+        hint=f"did you mean `{near[0]}`?"
+        if near
+        else "name data that the pipeline reads, or leave the key out to watch all of it",
+    )
+
+
+def _tracked_by_dvc(made: Pipeline) -> dict[str, str]:
+    """Return the .dvc file of each path that has one."""
+    stages = [stage for stage in made.stages.values() if stage.is_data]
+    return {out.full: stage.file for stage in stages for out in stage.outs}
+
+
+def _somewhere(root: Path, path: str, tracked: Iterable[str]) -> bool:
+    return (
+        (root / path).exists()
+        or any(_within(path, one) or _within(one, path) for one in tracked)
+        or _in_git(root, path)
+    )
+
+
+def _place(root: Path) -> Span:
+    from penstock.config import source
+
+    return source.read(root / "penstock.yaml", file="penstock.yaml").span(("retrain", "data"))
 
 
 def _loose(root: Path, made: Pipeline) -> list[str]:

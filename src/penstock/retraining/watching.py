@@ -56,6 +56,20 @@ class Watch:
         self._troubles: list[str] = []
         self._newer: tuple[str, ...] = ()
 
+    def check(self) -> None:
+        """Refuse what penstock.yaml names and nobody knows, before the first look.
+
+        Raises:
+            ConfigError: ``monitor.unknown-feature``, ``retrain.no-data``.
+            PluginError: nobody provides a monitor or a notifier.
+        """
+        if self.monitors:
+            from penstock.monitors import unknown
+
+            unknown.refuse(self.project.root, self.project.settings, self.journal)
+        if self.project.settings.retrain.triggers:
+            sources.refuse_missing(self.project.root, self.project.settings.retrain.data)
+
     def look(self, now: float) -> dict[str, Any]:
         """Take one look, write down what asks for a retraining, and decide.
 

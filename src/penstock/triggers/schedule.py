@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime, tzinfo
 
+from penstock.domain import cron
 from penstock.domain.trigger import Request, TriggerKind
 from penstock.journal import Journal
-from penstock.triggers import cron, looks
+from penstock.triggers import looks
 
 NAME = "schedule"
 

@@ -174,6 +174,8 @@ def test_a_source_that_is_gone_is_told_once_and_asked_again(directory):
     assert [one for one in directory.told if "trouble" in one] == [words]
     with pytest.raises(UnavailableError, match="there is nothing at"):
         directory.pin()
+    asked = directory.mini.ask("watch", "--once", "--no-monitors", code=6)
+    assert asked["troubles"] == [f"there is nothing at {directory.source}"]
 
     (away / "two.csv").write_text(rows(150, 200))
     away.rename(directory.source)

@@ -1,15 +1,8 @@
 """A tag that is set on a real MLflow server asks for a retraining, through its signed webhook."""
 
-import os
-import socket
-import subprocess
-import sys
 import time
-import urllib.error
-import urllib.request
 
 import pytest
-from cryptography.fernet import Fernet
 from mlflow import MlflowClient
 
 from penstock.journal import Journal
@@ -17,47 +10,11 @@ from penstock.retraining.listener import Listener
 from penstock.triggers import Inbox
 
 SECRET = "known to both"
-ALLOWED = {
-    "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http,https",
-    "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-}
 
 
 @pytest.fixture
-def server(tmp_path):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    words = ["server", "--backend-store-uri", f"sqlite:///{tmp_path}/m.db", "--workers", "1"]
-    words += ["--host", "127.0.0.1", "--port", str(port)]
-    key = {"MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": Fernet.generate_key().decode()}
-    with (tmp_path / "server.log").open("w") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "mlflow", *words],
-            cwd=tmp_path,
-            env=os.environ | ALLOWED | key,
-            stdout=log,
-            stderr=log,
-        )
-    url, deadline = f"http://127.0.0.1:{port}", time.monotonic() + 120
-    try:
-        while not healthy(url):
-            assert process.poll() is None, (tmp_path / "server.log").read_text()
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
-        yield MlflowClient(url, registry_uri=url)
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def healthy(url):
-    try:
-        with urllib.request.urlopen(f"{url}/health", timeout=5) as answer:
-            return answer.status == 200
-    except (OSError, urllib.error.URLError):
-        return False
+def server(tracking_server):
+    return MlflowClient(tracking_server, registry_uri=tracking_server)
 
 
 class Counting(Listener):

@@ -73,6 +73,16 @@ def test_one_look_retrains_on_new_data_once_and_the_traffic_moves(mini):
     assert chain[-1] is EventType.RETRAINING_REQUESTED
 
 
+def test_data_that_nobody_has_is_refused_at_its_place(mini):
+    mini.edit("penstock.yaml", "data: data/raw.csv", "data: data/rwa.csv")
+    error = mini.ask("watch", "--once", code=3)["error"]
+    assert error["code"] == "retrain.no-data"
+    (problem,) = error["problems"]
+    lines = (mini.root / "penstock.yaml").read_text().splitlines()
+    assert lines[problem["place"]["line"] - 1] == "  data: data/rwa.csv"
+    assert problem["hint"] == "did you mean `data/raw.csv`?"
+
+
 @contextlib.contextmanager
 def watching(mini, *words):
     (mini.root / ".penstock").mkdir(exist_ok=True)

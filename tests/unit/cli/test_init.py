@@ -185,10 +185,13 @@ def converse(words, answers, directory):
         words, cwd=directory, stdin=slave, stdout=slave, stderr=slave, close_fds=True
     )
     os.close(slave)
-    said = b""
+    said, stopped = b"", False
     waiting = list(answers)
     while True:
-        ready, _, _ = select.select([master], [], [], 60)
+        ready, _, _ = select.select([master], [], [], 1 if stopped else 60)
+        if not ready and stopped and process.poll() is None:
+            process.terminate()  # the first may have come just before it began to read
+            continue
         if not ready:
             break
         try:
@@ -199,6 +202,7 @@ def converse(words, answers, directory):
         if waiting and said.rstrip().endswith((b"?:", b"]:")):
             answer = waiting.pop(0)
             if answer is None:
+                stopped = True
                 process.terminate()
             else:
                 os.write(master, answer.encode())

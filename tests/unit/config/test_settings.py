@@ -238,6 +238,8 @@ WRONG = [
     (MODEL + "monitor: {notify: [{kind: webhook, to: a.org}]}", "config.setting", "$NAME"),
     (MODEL + "monitor: {quality: {metric: acuracy}}", "config.unknown-value", "`accuracy`?"),
     (MODEL + "retrain: {triggers: [schedule]}", "config.setting", "0 4 * * 1"),
+    (MODEL + "retrain: {schedule: 0 25 * * *}", "config.setting", "Monday at four"),
+    (MODEL + "retrain: {branch: ml//retrain}", "config.setting", "ml/retrain"),
     (MODEL + "retrain: {window: sliding}", "config.setting", "length: 90d"),
     (MODEL + "retrain: {search: {params: {a: {low: 1}}}}", "config.setting", "choices"),
     (MODEL + "gates: [5]", "config.wrong-type", None),

@@ -39,6 +39,29 @@ def test_status_says_what_is_wrong_and_what_to_do(capsys, project):
     assert "20,000 rows of training data, calibrated" in said
 
 
+def test_a_feature_that_there_is_not_is_refused_at_its_place(capsys, world, project):
+    text = PENSTOCK_YAML.replace("1000}", "1000, drift: {features: [delay, agee]}}")
+    (project / "penstock.yaml").write_text(text)
+    code, said = run(capsys, project, "drift")  # only now is it known which there are
+    assert code == 0
+    assert "error  drift settings: monitor.drift.features: the champion has no feature" in said
+    code, said = run(capsys, project, "status")
+    assert code == 3
+    assert "penstock.yaml:7:51" in said
+    assert "the champion has no feature 'agee'" in said
+    assert "did you mean `age`?" in said
+    (project / "penstock.yaml").write_text(text.replace("agee", "age"))
+    world.traffic(1001)
+    assert "drift settings" not in run(capsys, project, "drift")[1]
+
+
+def test_columns_that_are_no_features_may_be_left_out_of_drift(capsys, project):
+    for words, code in (("late, prediction, visitor", 1), ("delayy", 3)):
+        text = PENSTOCK_YAML.replace("1000}", f"1000, drift: {{exclude: [{words}]}}}}")
+        (project / "penstock.yaml").write_text(text)
+        assert run(capsys, project, "status")[0] == code
+
+
 def test_drift_shows_the_features_that_differ(capsys, project):
     code, said = run(capsys, project, "drift")
     assert code == 1

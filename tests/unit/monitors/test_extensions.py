@@ -5,6 +5,7 @@ import pytest
 from penstock import plugins
 from penstock.config.settings import NotifierSettings
 from penstock.errors import PluginError
+from penstock.monitors import unknown
 from penstock.testing.monitors import MonitorExam
 
 
@@ -37,5 +38,5 @@ def test_a_further_monitor_judges_and_alerts(world):
 def test_a_name_that_nobody_provides(world):
     world.configure(notify=(NotifierSettings("slak", "x"),))
     with pytest.raises(PluginError, match="slak") as refused:
-        world.watcher()
+        unknown.refuse(world.root, world.settings, world.journal)
     assert refused.value.hint == "did you mean `slack`?"
