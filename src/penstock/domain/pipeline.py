@@ -80,6 +80,7 @@ class Resources:
         retries: further attempts after a failed one.
         delay: seconds before the first further attempt; doubled for each one after it.
         env: variables added to its environment.
+        threads: of its numeric libraries, 0 for as many as they like.
     """
 
     cpus: float = 1.0
@@ -90,6 +91,7 @@ class Resources:
     retries: int = 0
     delay: float = 1.0
     env: tuple[tuple[str, str], ...] = ()
+    threads: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -267,6 +267,8 @@ def worker_environment(state: Path, threads: int, memory_mb: int = 0) -> dict[st
     environment["PYTHONUNBUFFERED"] = "1"
     environment["PYTHONDONTWRITEBYTECODE"] = "1"
     # Many workers on one machine each with a thread per core are slower than with one.
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    # LightGBM asks for a thread per core whatever OMP_NUM_THREADS says.
+    names = ("OMP_NUM_THREADS", "OMP_THREAD_LIMIT", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    for name in names:
         environment.setdefault(name, str(threads))
     return environment

@@ -107,6 +107,7 @@ def _skill(
         from sklearn.ensemble import HistGradientBoostingClassifier
         from sklearn.metrics import roc_auc_score
         from sklearn.model_selection import StratifiedKFold
+        from threadpoolctl import threadpool_limits
     except ImportError as error:
         raise StateError(
             "telling training from live rows needs scikit-learn",
@@ -117,16 +118,19 @@ def _skill(
     label = np.repeat([0, 1], [len(before), len(now)])
     scores, lost = [], np.zeros(len(names))
     rng = np.random.default_rng(seed)
-    for fit, held in StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(rows, label):
-        model = HistGradientBoostingClassifier(max_iter=50, max_leaf_nodes=15, random_state=seed)
-        model.fit(rows[fit], label[fit])
-        skill = roc_auc_score(label[held], model.predict_proba(rows[held])[:, 1])
-        scores.append(skill)
-        for k in range(len(names) if explain else 0):
-            shuffled = rows[held].copy()
-            shuffled[:, k] = rng.permutation(shuffled[:, k])
-            blind = roc_auc_score(label[held], model.predict_proba(shuffled)[:, 1])
-            lost[k] += max(skill - blind, 0.0)
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(rows, label)
+    with threadpool_limits(1):  # for so few rows more threads cost more than they help
+        for fit, held in folds:
+            model = HistGradientBoostingClassifier(
+                max_iter=50, max_leaf_nodes=15, random_state=seed
+            ).fit(rows[fit], label[fit])
+            skill = roc_auc_score(label[held], model.predict_proba(rows[held])[:, 1])
+            scores.append(skill)
+            for k in range(len(names) if explain else 0):
+                shuffled = rows[held].copy()
+                shuffled[:, k] = rng.permutation(shuffled[:, k])
+                blind = roc_auc_score(label[held], model.predict_proba(shuffled)[:, 1])
+                lost[k] += max(skill - blind, 0.0)
     total = lost.sum()
     order = np.argsort(-lost)
     shares = {names[k]: float(lost[k] / total) for k in order if total and lost[k] / total > 0.01}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -80,7 +81,8 @@ def read(meta: Any, report: Report) -> Resources:
         timeout=take("timeout", seconds, None, "10m"),
         retries=take("retries", _whole, 0, "3"),
         delay=take("delay", seconds, delay, "5s"),
-        env=take("env", _env, (), "{OMP_NUM_THREADS: 2}"),
+        env=take("env", _env, (), "{DEVICE: cpu}"),
+        threads=math.ceil(_positive(wanted.get("cpus")) or 0.0),
     )
 
 

@@ -121,6 +121,27 @@ stages:
     assert "attempt 1 failed; again in 0.01 s" in project.read(ended["flaky"].log or "")
 
 
+def test_numeric_libraries_get_as_many_threads_as_a_stage_has_cpus(make_project, monkeypatch):
+    for name in ("OMP_NUM_THREADS", "OMP_THREAD_LIMIT", "MKL_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "7")
+    lines = ["stages:"]
+    stages = (
+        ("none", "{}"),
+        ("some", "{cpus: 1.5}"),
+        ("own", "{cpus: 2, env: {OMP_NUM_THREADS: 9}}"),
+    )
+    for name, wanted in stages:
+        shown = "$OMP_NUM_THREADS/$OMP_THREAD_LIMIT/$MKL_NUM_THREADS/$OPENBLAS_NUM_THREADS"
+        lines += [f"  {name}:", f"    cmd: echo {shown} > {name}", f"    outs: [{name}]"]
+        lines += [f"    meta: {{penstock: {wanted}}}"]
+    project = make_project(files={"dvc.yaml": "\n".join(lines) + "\n"})
+    assert project.run().outcome == "succeeded"
+    assert project.read("none") == "///7\n"
+    assert project.read("some") == "2/2/2/7\n"  # what the environment says stands
+    assert project.read("own") == "9/2/2/7\n"
+
+
 def test_independent_stages_meet_and_limited_ones_never_do(make_project):
     wait = (
         "touch {0}; n=0; until test -e {1};"

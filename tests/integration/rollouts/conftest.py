@@ -208,10 +208,10 @@ class Load:
                     self._post(items)
 
     def _post(self, items):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-        connection.request("POST", "/feedback", json.dumps(items))
-        self.told += len(items) if connection.getresponse().status == 202 else 0
-        connection.close()
+        new = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        with contextlib.closing(new) as connection:
+            connection.request("POST", "/feedback", json.dumps(items))
+            self.told += len(items) if connection.getresponse().status == 202 else 0
 
     def versions(self, since=0.0):
         return {one.version for one in self.answers if one.sent >= since}
