@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from penstock.domain.threads import held
 from penstock.errors import StateError
 
 _POLL_SECONDS = 0.05
@@ -24,9 +25,7 @@ def without_secrets(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not _SECRET.search(name)}
     kept |= {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
     kept |= {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-    names = ("OMP_NUM_THREADS", "OMP_THREAD_LIMIT", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    for name in names:
-        kept.setdefault(name, "1")  # as in a serving worker: threads that spin cost more than help
+    kept |= held(kept, 1)  # as in a serving worker
     return kept | dict(extra or {})
 
 

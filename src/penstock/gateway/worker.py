@@ -13,6 +13,7 @@ from time import monotonic
 from typing import Any, cast
 
 from penstock import logs
+from penstock.domain.threads import held
 from penstock.domain.version import Bundle
 from penstock.gateway import places
 from penstock.gateway.exchange import JSON, TEXT, Exchange
@@ -267,8 +268,4 @@ def worker_environment(state: Path, threads: int, memory_mb: int = 0) -> dict[st
     environment["PYTHONUNBUFFERED"] = "1"
     environment["PYTHONDONTWRITEBYTECODE"] = "1"
     # Many workers on one machine each with a thread per core are slower than with one.
-    # LightGBM asks for a thread per core whatever OMP_NUM_THREADS says.
-    names = ("OMP_NUM_THREADS", "OMP_THREAD_LIMIT", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    for name in names:
-        environment.setdefault(name, str(threads))
-    return environment
+    return environment | held(environment, threads)

@@ -28,16 +28,6 @@ def gpus() -> list[str]:
     return [str(number) for number in range(16) if Path(f"/dev/nvidia{number}").exists()]
 
 
-def threads(count: int) -> dict[str, str]:
-    """Return the variables that give numeric libraries so many threads; none for 0.
-
-    Threads that wait spin: two processes with a thread per core each are many times slower than
-    with one. LightGBM and others pass OMP_NUM_THREADS over, but not OMP_THREAD_LIMIT.
-    """
-    names = ("OMP_NUM_THREADS", "OMP_THREAD_LIMIT", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    return dict.fromkeys(names, str(count)) if count else {}
-
-
 def environment(root: Path, marks: dict[str, str], path: str | None = None) -> dict[str, str]:
     """Return the environment that all stages share.
 

@@ -14,9 +14,10 @@ from penstock.artifacts.dvclock import DvcLock, Interrupted, released
 from penstock.artifacts.legacy import ALGORITHM as OLD
 from penstock.domain.artifact import Artifact
 from penstock.domain.pipeline import Output, Stage
+from penstock.domain.threads import held
 from penstock.domain.verdict import Verdict
 from penstock.errors import PenstockError, Span, StageError, StateError
-from penstock.pipeline import addresses, imports, machine, places
+from penstock.pipeline import addresses, imports, places
 from penstock.pipeline import entry as entries
 from penstock.pipeline.clearing import clear
 from penstock.pipeline.decide import Action, Decision, Facts
@@ -337,8 +338,9 @@ def _execute(shop: Workshop, stage: Stage, gpus: Sequence[str], rest: Any, done:
     log = shop.log(stage.address)
     log.parent.mkdir(parents=True, exist_ok=True)
     done.log = f".penstock/logs/{shop.run_id}/{log.name}"
-    threads = machine.threads(stage.resources.threads)
-    env = {**threads, **shop.env, **dict(stage.resources.env), "DVC_STAGE": stage.address}
+    env = {**shop.env, **dict(stage.resources.env), "DVC_STAGE": stage.address}
+    if stage.resources.threads:
+        env |= held(env, stage.resources.threads)
     if stage.resources.gpus:
         env["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
     job = Job(

@@ -139,7 +139,7 @@ def test_numeric_libraries_get_as_many_threads_as_a_stage_has_cpus(make_project,
     assert project.run().outcome == "succeeded"
     assert project.read("none") == "///7\n"
     assert project.read("some") == "2/2/2/7\n"  # what the environment says stands
-    assert project.read("own") == "9/2/2/7\n"
+    assert project.read("own") == "9//2/7\n"
 
 
 def test_independent_stages_meet_and_limited_ones_never_do(make_project):
