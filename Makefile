@@ -23,7 +23,7 @@ demo: $(READY) ## walk the loop on real flights: commit, gates, canary, rollback
 	$(BIN)/penstock demo $(DEMO)
 
 test: $(READY) ## run all tests, with the checks of style, types and imports
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: lint types imports ## style, types and import rules
 

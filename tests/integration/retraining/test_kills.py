@@ -48,8 +48,10 @@ def begun(mini, *words, **environment):
     )
 
 
-def strike(process, *, group):
-    """Kill a process alone, or with all that it started."""
+def strike(process, *, group, after=0.0):
+    """Kill a process alone, or with all that it started, unless it ends by itself before."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(after)
     with contextlib.suppress(ProcessLookupError):
         (os.killpg if group else os.kill)(process.pid, signal.SIGKILL)
     process.wait()
@@ -104,8 +106,7 @@ def test_retrainings_killed_again_and_again_end_once_each(mini, tmp_path):
         if all(one["finished"] for one in retrainings(mini)):
             mini.more_data(seed=number)  # a new reason
         process = begun(mini, "retrain", "--json", TALLY=str(tally))
-        time.sleep(drawn.uniform(0.2, 16.0))
-        strike(process, group=number % 2 == 0)
+        strike(process, group=number % 2 == 0, after=drawn.uniform(0.2, 16.0))
         hits.update(one.get("rows") for one in retrainings(mini) if not one["finished"])
     mini.penstock("retrain", "--json", env={"TALLY": str(tally)})
     found = assert_each_began_and_ended_once(mini)
@@ -236,8 +237,7 @@ def test_a_search_killed_again_and_again_goes_on_where_it_was(mini, tmp_path):
     known = {}
     for number in range(KILLS):
         process = begun(mini, *words, TALLY=str(tally))
-        time.sleep(drawn.uniform(0.5, 14.0))
-        strike(process, group=number % 2 == 0)
+        strike(process, group=number % 2 == 0, after=drawn.uniform(0.5, 14.0))
         time.sleep(1.0)  # the trials see that nobody is there
         before = len(lines(tally))
         now = complete(mini)
