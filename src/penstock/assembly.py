@@ -162,7 +162,8 @@ class Project:
         held_against = None
         settings = self.settings
         if champion is not None:
-            place = Path(packaging.pack(champion, self.root).path)
+            uri = settings.registry.tracking_uri
+            place = Path(packaging.pack(champion, self.root, uri).path)
             held_against = contender(place, f"version {champion.version}")
             if forms:
                 made = bundles.onnx_form(place, champion.digest, self.root, base, settings)
@@ -220,13 +221,9 @@ class Project:
 
     def champion_number(self) -> str:
         """Return the champion's number as the journal has it, "" for none."""
-        from penstock.domain.event import EventType
+        from penstock.rollouts.history import champion_number
 
-        for event in self.journal.events(
-            type=EventType.CHAMPION_CHANGED, newest_first=True, limit=1
-        ):
-            return str(event.data.get("version", ""))
-        return ""
+        return champion_number(self.journal)
 
     def version(self, wanted: str | None) -> ModelVersion:
         """Return a version by number, by default the newest.

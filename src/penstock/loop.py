@@ -69,9 +69,9 @@ class Loop:
         active = controller.active()
         if active is not None and active.phase is not RolloutPhase.PROBATION and version is None:
             controller.abort(active.id, wishes.reason)
-            walk.rollout = controller.run_until(active.id, "ended").to_dict()
+            walk.rollout = self._see_through(controller, active.id, wishes)
             return walk
-        walk.version = self.project.version(version) if version else self.project.previous()
+        walk.version = self._wanted(version) if version else self.project.previous()
         if walk.version is None:
             raise StateError(
                 f"{self.project.model} has no previous champion to return to",
@@ -79,11 +79,38 @@ class Loop:
                 hint="name a version: `penstock rollback --to N`; `penstock history` shows them",
             )
         bundle = self.project.bundle(walk.version)
-        champion = self.project.champion()
+        champion = self._holder()
         holder = self.project.bundle(champion) if champion else None
         rollout_id = controller.rollback(bundle, wishes.reason, champion=holder)
-        walk.rollout = controller.run_until(rollout_id, "ended").to_dict()
+        walk.rollout = self._see_through(controller, rollout_id, wishes)
         return walk
+
+    def _see_through(self, controller: Any, rollout_id: str, wishes: Wishes) -> dict[str, Any]:
+        """Return how a return ended; for who does not wait, it goes on in the background."""
+        if wishes.wait:
+            try:
+                state = controller.run_until(rollout_id, "ended", listener=wishes.listener)
+            except KeyboardInterrupt:
+                self.project.drive_in_background(rollout_id)
+                raise
+        else:
+            state = controller.step(rollout_id)
+            if not state.phase.ended:
+                self.project.drive_in_background(rollout_id)
+        found: dict[str, Any] = state.to_dict()
+        return found
+
+    def _holder(self) -> ModelVersion | None:
+        """Return who has the traffic; the journal knows, also while no registry can be reached."""
+        number = self.project.champion_number()
+        return self.project.recorded_version(int(number)) if number else self.project.champion()
+
+    def _wanted(self, version: str) -> ModelVersion:
+        """Return a version by number, from the journal if it was registered from here."""
+        number = version.removeprefix("v")
+        if number.isdecimal():
+            return self.project.recorded_version(int(number))
+        return self.project.version(version)
 
     def follow(self, walk: Walk, event: Event | None) -> None:
         """Answer an event, and what the answer brings, until nobody answers."""

@@ -10,7 +10,8 @@ from penstock.assembly import Project
 from penstock.domain.rollout import RolloutPhase
 from penstock.domain.traffic import TargetStatus, TrafficTable
 from penstock.domain.version import ModelVersion
-from penstock.errors import PenstockError
+from penstock.errors import PenstockError, UnavailableError
+from penstock.rollouts.history import previous_champion
 
 _STALE = 15.0
 """Seconds after which a rollout that nobody has looked at stands still."""
@@ -19,10 +20,16 @@ _STALE = 15.0
 def status(project: Project) -> dict[str, Any]:
     """Return champion, traffic, rollout and last run as plain values.
 
-    ``warnings`` names whatever does not agree, with the remedy.
+    ``warnings`` names whatever does not agree, with the remedy. While the registry cannot be
+    reached, versions are as the journal has them.
     """
-    versions = project.registry.versions(project.model)
-    champion, previous = project.champion(), project.previous()
+    silent: UnavailableError | None = None
+    try:
+        versions = project.registry.versions(project.model)
+        champion, previous = project.champion(), project.previous()
+    except UnavailableError as error:
+        versions, champion, previous = _recorded(project)
+        silent = error
     observed = project.observe()
     table = project.wanted_table()
     state: dict[str, Any] = {
@@ -38,7 +45,27 @@ def status(project: Project) -> dict[str, Any]:
         "run": _run(project),
     }
     state["warnings"] = _warnings(state, champion, table)
+    if silent is not None:
+        told = f"versions are as the journal has them: {silent.message}"
+        state["warnings"].append({"message": told, "hint": silent.hint or ""})
     return state
+
+
+def _recorded(
+    project: Project,
+) -> tuple[list[ModelVersion], ModelVersion | None, ModelVersion | None]:
+    """Return versions (newest first), champion and the one before, as the journal has them."""
+    mine = f"{project.model}/"
+    numbers = [
+        int(one.id.removeprefix(mine))
+        for one in project.journal.records("version")
+        if one.id.startswith(mine)
+    ]
+    versions = [project.recorded_version(number) for number in sorted(numbers, reverse=True)]
+    by_number = {str(one.version): one for one in versions}
+    before = previous_champion(project.journal)
+    holder = by_number.get(project.champion_number())
+    return versions, holder, by_number.get(before) if before else None
 
 
 def _revision(project: Project) -> str:

@@ -138,5 +138,5 @@ def _attach(version: ModelVersion, reference: Reference, client: Any) -> None:
         run = client.get_model_version(version.model, str(version.version)).run_id
         if run:
             client.log_text(run, json.dumps(reference.to_dict()), ARTIFACT)
-    except (MlflowException, OSError):
+    except (MlflowException, PenstockError, OSError):
         return  # the journal has it

@@ -1,6 +1,9 @@
 """The loop of a team that has an MLflow server: versions are there, models come from there."""
 
 import json
+import subprocess
+import sys
+import time
 import urllib.request
 
 from mlflow import MlflowClient
@@ -20,8 +23,18 @@ def predict(url):
         return json.load(answer)["predictions"], answer.headers["X-Penstock-Version"]
 
 
-def test_versions_are_on_the_server_and_models_come_from_there(mini, tracking_server, live):
-    registry = f"registry: {{tracking_uri: '{tracking_server}'}}\n"
+def until(holds):
+    deadline = time.monotonic() + 120
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_versions_are_on_the_server_and_models_come_from_there(
+    mini, tracking_server, live, monkeypatch
+):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    registry = f"registry: {{tracking_uri: '{tracking_server.url}'}}\n"
     mini.edit("penstock.yaml", "serve:", registry + "serve:")
     # A column of the training data that the model does not take.
     mini.edit(
@@ -33,7 +46,7 @@ def test_versions_are_on_the_server_and_models_come_from_there(mini, tracking_se
     first = mini.ask("run", "--deploy")
     assert (first["outcome"], first["version"]["version"]) == ("done", 1)
     assert not (mini.root / "mlflow.db").exists()
-    client = MlflowClient(tracking_server)
+    client = MlflowClient(tracking_server.url)
     assert int(client.get_model_version_by_alias("mini", "champion").version) == 1
     assert client.get_model_version("mini", "1").source.startswith("mlflow-artifacts:")
     with Journal(mini.root / ".penstock/journal.db") as journal:
@@ -48,6 +61,19 @@ def test_versions_are_on_the_server_and_models_come_from_there(mini, tracking_se
     assert "artifacts" not in done.stdout + done.stderr  # bars of MLflow's own
     assert {status for status, _ in seen} == {200}
     assert predict(mini.url()) == ([1], "2")
-    mini.penstock("rollback")
+
+    # A return does not wait for a server that is away; the alias follows.
+    tracking_server.stop()
+    shown = mini.ask("status")
+    assert (shown["champion"]["version"], shown["previous"]["version"]) == (2, 1)
+    (warning,) = shown["warnings"]
+    assert warning["message"].startswith("versions are as the journal has them")
+    assert "Connection refused" in warning["message"]
+    words = [sys.executable, "-m", "penstock", "rollback"]
+    with subprocess.Popen(words, cwd=mini.root, stderr=subprocess.PIPE, text=True) as rollback:
+        until(lambda: predict(mini.url()) == ([1], "1"))
+        assert "rollback | cannot open the MLflow store" in rollback.stderr.readline()
+        tracking_server.start()
+        assert rollback.wait(120) == 0
     assert int(client.get_model_version_by_alias("mini", "champion").version) == 1
     assert predict(mini.url()) == ([1], "1")

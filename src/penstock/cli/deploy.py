@@ -84,11 +84,14 @@ def rollback(project: Path, version: str | None, reason: str) -> int:
     goes on serving then.
     """
     from penstock.assembly import Project
+    from penstock.cli.verdicts import TroubleTeller
     from penstock.loop import Loop
     from penstock.walk import Wishes
 
     with Project.open(project) as opened:
-        walk = Loop(opened).roll_back(version, Wishes(reason=reason))
+        wishes = Wishes(reason=reason, listener=TroubleTeller())
+        with told_when_left(opened):
+            walk = Loop(opened).roll_back(version, wishes)
         champion = opened.champion()
     output.emit(walk.to_dict(), lambda: _tell_rollback(walk, champion))
     return ExitCode.NO if _stayed(walk) else ExitCode.DONE

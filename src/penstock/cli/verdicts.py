@@ -84,3 +84,17 @@ class RolloutTeller:
                 "without traffic: `penstock rollout promote`, or `penstock rollout abort`",
             ):
                 click.echo(f"rollout | {line}", err=True)
+
+
+class TroubleTeller:
+    """Prints on standard error what a return waits for, once for each trouble."""
+
+    def __init__(self) -> None:
+        self._said = ""
+
+    def __call__(self, state: Any) -> None:
+        """Take a look at the state after each step."""
+        if state.trouble and state.trouble != self._said:
+            said = f"{state.trouble} (it is tried again; Ctrl-C leaves that to the background)"
+            click.echo(f"rollback | {said}", err=True)
+        self._said = state.trouble

@@ -16,8 +16,9 @@ from typing import Any
 from penstock.domain.run import Candidate, Run
 from penstock.domain.verdict import Verdict
 from penstock.domain.version import ModelVersion
-from penstock.errors import StateError, UnavailableError
+from penstock.errors import StateError
 from penstock.registry import embedded
+from penstock.registry.reached import Reached, unavailable
 from penstock.registry.runlog import DIGEST_TAG, MODEL_FOLDER, RUN_TAG, VERDICT_TAG, RunLog
 
 
@@ -62,6 +63,7 @@ class Registry:
             os.environ.setdefault("DO_NOT_TRACK", "true")
             # By default a server that is down is asked again for more than four minutes.
             os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+            os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
             _quiet()
             from mlflow.exceptions import MlflowException
             from mlflow.tracking import MlflowClient
@@ -73,12 +75,9 @@ class Registry:
                 client = MlflowClient(self.tracking_uri, registry_uri=self.tracking_uri)
                 client.search_registered_models(max_results=1)
             except (MlflowException, SQLAlchemyError, OSError) as error:
-                raise UnavailableError(
-                    f"cannot open the MLflow store {self.tracking_uri}: {_first_line(error)}",
-                    code="registry.unavailable",
-                    hint="is the server up, the disk full, or registry.tracking_uri wrong?",
-                ) from error
-            self._client = client
+                said = f"cannot open the MLflow store {self.tracking_uri}"
+                raise unavailable(said, error) from error
+            self._client = Reached(client, self.tracking_uri)
         return self._client
 
     def register(
@@ -121,11 +120,8 @@ class Registry:
         try:
             run_id, _ = self._runs.keep(candidate, run, verdicts, against=against)
         except (MlflowException, OSError) as error:
-            raise UnavailableError(
-                f"cannot write to the MLflow store {self.tracking_uri}: {_first_line(error)}",
-                code="registry.unavailable",
-                hint="is the server up, the disk full, or registry.tracking_uri wrong?",
-            ) from error
+            said = f"cannot write to the MLflow store {self.tracking_uri}"
+            raise unavailable(said, error) from error
         return run_id
 
     @property
@@ -182,10 +178,7 @@ class Registry:
         except MlflowException as error:
             if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 return None
-            raise UnavailableError(
-                f"cannot read the alias {alias} of {model}: {_first_line(error)}",
-                code="registry.unavailable",
-            ) from error
+            raise unavailable(f"cannot read the alias {alias} of {model}", error) from error
 
     def set_alias(self, model: str, alias: str, version: int | str) -> None:
         """Point an alias to a version; MLflow moves it in one statement, so it is never double."""
@@ -225,10 +218,6 @@ def _noun(found: Any) -> ModelVersion:
         found.creation_timestamp,
         dict(found.tags),
     )
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _quiet() -> None:

@@ -265,7 +265,8 @@ class Watch:
 
             self.tell(f"rolling back: {one.value['reason']}")
             try:
-                walk = Loop(self.project).roll_back(None, Wishes(reason=one.value["reason"]))
+                wishes = Wishes(reason=one.value["reason"], wait=False)
+                walk = Loop(self.project).roll_back(None, wishes)
                 said = {"state": "done", "rollout": (walk.rollout or {}).get("id")}
             except UnavailableError:
                 raise

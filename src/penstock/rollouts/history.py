@@ -7,6 +7,13 @@ from penstock.journal import Journal
 from penstock.rollouts.records import ROLLOUT
 
 
+def champion_number(journal: Journal) -> str:
+    """Return the version that got the traffic last, "" for none."""
+    for event in journal.events(type=EventType.CHAMPION_CHANGED, newest_first=True, limit=1):
+        return str(event.data.get("version", ""))
+    return ""
+
+
 def previous_champion(journal: Journal) -> str | None:
     """Return the version that a return without a name goes back to, None for none.
 

@@ -14,7 +14,7 @@ SECRET = "known to both"
 
 @pytest.fixture
 def server(tracking_server):
-    return MlflowClient(tracking_server, registry_uri=tracking_server)
+    return MlflowClient(tracking_server.url, registry_uri=tracking_server.url)
 
 
 class Counting(Listener):
