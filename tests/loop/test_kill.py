@@ -1,4 +1,7 @@
-"""Killed at any instant: status tells the truth, and the next command carries on."""
+"""Killed at any instant: status tells the truth, and the next command carries on.
+
+PENSTOCK_KILLS=50 makes it long.
+"""
 
 import contextlib
 import os
@@ -13,7 +16,7 @@ from mlflow.tracking import MlflowClient
 from penstock.domain.event import EventType
 from penstock.journal import Journal
 
-KILLS = int(os.environ.get("PENSTOCK_KILLS", "50"))
+KILLS = int(os.environ.get("PENSTOCK_KILLS", "25"))
 LONGEST = 6.0
 
 
