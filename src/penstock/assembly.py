@@ -162,8 +162,8 @@ class Project:
         held_against = None
         settings = self.settings
         if champion is not None:
-            uri = settings.registry.tracking_uri
-            place = Path(packaging.pack(champion, self.root, uri).path)
+            packed = packaging.pack(champion, self.root, settings.registry.tracking_uri)
+            place = Path(packed.path)
             held_against = contender(place, f"version {champion.version}")
             if forms:
                 made = bundles.onnx_form(place, champion.digest, self.root, base, settings)
@@ -217,13 +217,13 @@ class Project:
             found: ModelVersion | None = self.registry.alias(self.model, PREVIOUS)
             return found
         number = previous_champion(self.journal)
-        return self.recorded_version(int(number)) if number is not None else None
+        return self.recorded_version(number) if number is not None else None
 
     def champion_number(self) -> str:
         """Return the champion's number as the journal has it, "" for none."""
-        from penstock.rollouts.history import champion_number
+        from penstock.rollouts import history
 
-        return champion_number(self.journal)
+        return history.champion_number(self.journal)
 
     def version(self, wanted: str | None) -> ModelVersion:
         """Return a version by number, by default the newest.
@@ -243,11 +243,16 @@ class Project:
             )
         return every[0]
 
-    def recorded_version(self, number: int) -> ModelVersion:
+    def holder(self) -> ModelVersion | None:
+        """Return who has the traffic; the journal knows, also while no registry can be reached."""
+        number = self.champion_number()
+        return self.recorded_version(number) if number else self.champion()
+
+    def recorded_version(self, wanted: str) -> ModelVersion:
         """Return a version as the journal has it; the registry is asked only when it has not."""
-        record = self.journal.get("version", f"{self.model}/{number}")
+        record = self.journal.get("version", f"{self.model}/{wanted.removeprefix('v')}")
         if record is None:
-            return self.version(str(number))
+            return self.version(wanted)
         return ModelVersion.from_dict({k: v for k, v in record.value.items() if k != "event"})
 
     # Traffic.
@@ -342,8 +347,7 @@ class Project:
         from penstock.rollouts import Controller, LocalTarget
         from penstock.rollouts.outcomes import Outcomes
 
-        log = Observations(self.root / STATE / "observations")
-        truth = Outcomes(log, self.settings.model.task)
+        truth = Outcomes(Observations(self.root / STATE / "observations"), self.settings.model.task)
         target = LocalTarget(self.client(), self.start_gateway)
         registrar = ReleaseRegistrar(self.registry, self.root, self.model)
         replicas = self.settings.serve.replicas
@@ -360,7 +364,7 @@ class Project:
         Raises:
             StateError: ``project.no-champion``.
         """
-        champion = self.champion()
+        champion = self.holder()
         if champion is None:
             raise StateError(
                 f"{self.model} has no champion to serve",

@@ -20,6 +20,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+_LONGEST_REASON = 200
+
 
 class ExitCode(enum.IntEnum):
     """Exit codes of every penstock command."""
@@ -166,3 +168,16 @@ class PluginError(PenstockError):
     """An extension is missing or broken."""
 
     exit_code = ExitCode.PLUGIN
+
+
+def reason(error: BaseException) -> str:
+    """Return why, in one line: the innermost of what libraries wrapped again and again.
+
+    >>> reason(ConnectionRefusedError(111, "Connection refused"))
+    'Connection refused'
+    """
+    while inner := error.__cause__ or (None if error.__suppress_context__ else error.__context__):
+        error = inner
+    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    line = (said.strip().splitlines() or [type(error).__name__])[0]
+    return line if len(line) <= _LONGEST_REASON else line[: _LONGEST_REASON - 1] + "…"

@@ -71,7 +71,9 @@ class Loop:
             controller.abort(active.id, wishes.reason)
             walk.rollout = self._see_through(controller, active.id, wishes)
             return walk
-        walk.version = self._wanted(version) if version else self.project.previous()
+        walk.version = (
+            self.project.recorded_version(version) if version else self.project.previous()
+        )
         if walk.version is None:
             raise StateError(
                 f"{self.project.model} has no previous champion to return to",
@@ -79,7 +81,7 @@ class Loop:
                 hint="name a version: `penstock rollback --to N`; `penstock history` shows them",
             )
         bundle = self.project.bundle(walk.version)
-        champion = self._holder()
+        champion = self.project.holder()
         holder = self.project.bundle(champion) if champion else None
         rollout_id = controller.rollback(bundle, wishes.reason, champion=holder)
         walk.rollout = self._see_through(controller, rollout_id, wishes)
@@ -99,18 +101,6 @@ class Loop:
                 self.project.drive_in_background(rollout_id)
         found: dict[str, Any] = state.to_dict()
         return found
-
-    def _holder(self) -> ModelVersion | None:
-        """Return who has the traffic; the journal knows, also while no registry can be reached."""
-        number = self.project.champion_number()
-        return self.project.recorded_version(int(number)) if number else self.project.champion()
-
-    def _wanted(self, version: str) -> ModelVersion:
-        """Return a version by number, from the journal if it was registered from here."""
-        number = version.removeprefix("v")
-        if number.isdecimal():
-            return self.project.recorded_version(int(number))
-        return self.project.version(version)
 
     def follow(self, walk: Walk, event: Event | None) -> None:
         """Answer an event, and what the answer brings, until nobody answers."""
@@ -192,7 +182,7 @@ class Loop:
         assert walk.candidate is not None
         record = self.journal.get("judgement", walk.candidate.run_id)
         if record is not None and "version" in record.value:
-            walk.version = self.project.recorded_version(record.value["version"])
+            walk.version = self.project.recorded_version(str(record.value["version"]))
             return Event(
                 EventType.VERSION_REGISTERED, _name(walk.version), id=record.value["registered"]
             )

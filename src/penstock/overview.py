@@ -11,7 +11,6 @@ from penstock.domain.rollout import RolloutPhase
 from penstock.domain.traffic import TargetStatus, TrafficTable
 from penstock.domain.version import ModelVersion
 from penstock.errors import PenstockError, UnavailableError
-from penstock.rollouts.history import previous_champion
 
 _STALE = 15.0
 """Seconds after which a rollout that nobody has looked at stands still."""
@@ -25,11 +24,10 @@ def status(project: Project) -> dict[str, Any]:
     """
     silent: UnavailableError | None = None
     try:
-        versions = project.registry.versions(project.model)
-        champion, previous = project.champion(), project.previous()
+        versions, champion = project.registry.versions(project.model), project.champion()
     except UnavailableError as error:
-        versions, champion, previous = _recorded(project)
-        silent = error
+        (versions, champion), silent = _recorded(project), error
+    previous = project.previous() if champion is not None or silent is None else None
     observed = project.observe()
     table = project.wanted_table()
     state: dict[str, Any] = {
@@ -51,21 +49,13 @@ def status(project: Project) -> dict[str, Any]:
     return state
 
 
-def _recorded(
-    project: Project,
-) -> tuple[list[ModelVersion], ModelVersion | None, ModelVersion | None]:
-    """Return versions (newest first), champion and the one before, as the journal has them."""
-    mine = f"{project.model}/"
-    numbers = [
-        int(one.id.removeprefix(mine))
-        for one in project.journal.records("version")
-        if one.id.startswith(mine)
-    ]
-    versions = [project.recorded_version(number) for number in sorted(numbers, reverse=True)]
-    by_number = {str(one.version): one for one in versions}
-    before = previous_champion(project.journal)
-    holder = by_number.get(project.champion_number())
-    return versions, holder, by_number.get(before) if before else None
+def _recorded(project: Project) -> tuple[list[ModelVersion], ModelVersion | None]:
+    """Return the versions, newest first, and the champion, as the journal has them."""
+    names = [one.id.partition("/") for one in project.journal.records("version")]
+    numbers = sorted((int(n) for model, _, n in names if model == project.model), reverse=True)
+    holder = project.champion_number()
+    versions = [project.recorded_version(str(number)) for number in numbers]
+    return versions, project.recorded_version(holder) if holder else None
 
 
 def _revision(project: Project) -> str:

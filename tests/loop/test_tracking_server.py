@@ -69,6 +69,9 @@ def test_versions_are_on_the_server_and_models_come_from_there(
     (warning,) = shown["warnings"]
     assert warning["message"].startswith("versions are as the journal has them")
     assert "Connection refused" in warning["message"]
+    mini.penstock("serve", "--stop")
+    mini.penstock("serve", "--detach")
+    until(lambda: predict(mini.url()) == ([1], "2"))
     words = [sys.executable, "-m", "penstock", "rollback"]
     with subprocess.Popen(words, cwd=mini.root, stderr=subprocess.PIPE, text=True) as rollback:
         until(lambda: predict(mini.url()) == ([1], "1"))

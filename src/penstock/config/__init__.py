@@ -1,6 +1,6 @@
 """Settings of a project: penstock.yaml, checked, with every problem at once and its place."""
 
-from penstock.config.load import FILE, check, find_project, json_schema, load_settings
+from penstock.config.load import FILE, check, find_project, json_schema, load_settings, place_of
 from penstock.config.settings import (
     ConditionSetting,
     DataGateSettings,
@@ -40,4 +40,5 @@ __all__ = [
     "find_project",
     "json_schema",
     "load_settings",
+    "place_of",
 ]

@@ -12,7 +12,7 @@ from typing import Any
 
 from penstock.config import cache
 from penstock.config.settings import Settings
-from penstock.errors import ConfigError, StateError
+from penstock.errors import ConfigError, Span, StateError
 
 FILE = "penstock.yaml"
 
@@ -94,6 +94,13 @@ def _checked(document: Any, root: Path) -> Settings:
         if not found:
             return build(written, document, root)
     raise ConfigError.of(found)
+
+
+def place_of(root: Path, *keys: str | int) -> Span:
+    """Return where penstock.yaml says something, or the nearest place around it."""
+    from penstock.config.source import read
+
+    return read(root / FILE, file=FILE).span(keys)
 
 
 def json_schema() -> dict[str, Any]:

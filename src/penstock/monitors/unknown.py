@@ -7,14 +7,14 @@ from collections.abc import Collection
 from pathlib import Path
 
 from penstock import plugins
+from penstock.config import place_of
 from penstock.config.settings import DriftSettings, Settings
 from penstock.domain.verdict import Outcome, Verdict
-from penstock.errors import ConfigError, Problem, Span
+from penstock.errors import ConfigError, Problem
 from penstock.journal import Journal
 from penstock.monitors import origin
 from penstock.monitors.drift import PREDICTION
 
-_FILE = "penstock.yaml"
 _SHOWN = 6
 
 
@@ -63,7 +63,7 @@ def features(
                 Problem(
                     "monitor.unknown-feature",
                     f"monitor.drift.{key}: the champion has no feature {name!r}",
-                    None if root is None else _place(root, key, index),
+                    None if root is None else place_of(root, "monitor", "drift", key, index),
                     hint=f"did you mean `{near[0]}`?" if near else f"it has {every}",
                 )
             )
@@ -79,9 +79,3 @@ def said(problems: list[Problem]) -> tuple[Verdict, ...]:
         )
         for one in problems
     )  # fmt: skip
-
-
-def _place(root: Path, key: str, index: int) -> Span:
-    from penstock.config import source
-
-    return source.read(root / _FILE, file=_FILE).span(("monitor", "drift", key, index))

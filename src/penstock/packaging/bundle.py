@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 from penstock.domain.version import Bundle, ModelVersion
-from penstock.errors import StateError, UnavailableError
+from penstock.errors import StateError, UnavailableError, reason
 from penstock.packaging.environment import resolve
 
 
@@ -76,9 +76,8 @@ def _fetch(version: ModelVersion, place: Path, tracking_uri: str | None) -> None
         if not place.exists():
             inner.replace(place)
     except (MlflowException, OSError) as error:  # what `requests` raises is an OSError too
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UnavailableError(
-            f"{version.model} version {version.version} cannot be fetched: {reason}",
+            f"{version.model} version {version.version} cannot be fetched: {reason(error)}",
             code="packaging.unfetched",
             hint=f"it is at {version.source}; is the MLflow server up?",
         ) from error

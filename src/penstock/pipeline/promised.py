@@ -6,10 +6,9 @@ import difflib
 from collections.abc import Mapping
 from pathlib import Path
 
+from penstock.config import place_of
 from penstock.domain.pipeline import Pipeline
-from penstock.errors import ConfigError, Problem, Span
-
-_FILE = "penstock.yaml"
+from penstock.errors import ConfigError, Problem
 
 
 def refuse_unmade(pipeline: Pipeline, root: Path, promised: Mapping[str, str]) -> None:
@@ -35,7 +34,7 @@ def refuse_unmade(pipeline: Pipeline, root: Path, promised: Mapping[str, str]) -
             Problem(
                 "project.unmade",
                 f"{setting} is {path}: no stage of dvc.yaml makes it, and it is not there",
-                span=_place(root, setting),
+                span=place_of(root, *setting.split(".")),
                 hint=f"did you mean `{near[0]}`?"
                 if near
                 else f"dvc.yaml makes {', '.join(list(outs)[:4]) or 'nothing'}",
@@ -43,9 +42,3 @@ def refuse_unmade(pipeline: Pipeline, root: Path, promised: Mapping[str, str]) -
         )
     if problems:
         raise ConfigError.of(problems)
-
-
-def _place(root: Path, setting: str) -> Span:
-    from penstock.config import source
-
-    return source.read(root / _FILE, file=_FILE).span(setting.split("."))

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from penstock.errors import UnavailableError
+from penstock.errors import UnavailableError, reason
 
 _SILENT = frozenset(
     {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "CANCELLED", "IO_ERROR"}
 )
 """Codes of MLflow's exceptions that a request ends with when nobody answers it."""
-_LONGEST = 200
 
 
 class Reached:
@@ -56,16 +55,3 @@ def unavailable(what: str, error: BaseException) -> UnavailableError:
         code="registry.unavailable",
         hint="is the server up, the disk full, or registry.tracking_uri wrong?",
     )
-
-
-def reason(error: BaseException) -> str:
-    """Return why, in one line: the innermost of what libraries wrapped again and again.
-
-    >>> reason(ConnectionRefusedError(111, "Connection refused"))
-    'Connection refused'
-    """
-    while inner := error.__cause__ or (None if error.__suppress_context__ else error.__context__):
-        error = inner
-    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    line = (said.strip().splitlines() or [type(error).__name__])[0]
-    return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"

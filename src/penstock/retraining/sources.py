@@ -15,9 +15,10 @@ from typing import Any
 
 from penstock import pipeline
 from penstock.artifacts import Store
+from penstock.config import place_of
 from penstock.domain.artifact import Artifact
 from penstock.domain.pipeline import Pipeline
-from penstock.errors import ConfigError, Span
+from penstock.errors import ConfigError
 from penstock.retraining import branch, origins
 
 DVC, GIT, LOOSE, IMPORT, PUSHED = "dvc", "git", "loose", "import", "pushed"
@@ -95,7 +96,7 @@ def find(root: Path, wanted: str | None) -> Sources:
         raise ConfigError(
             f"`retrain.data` is {wanted}, which a stage of the pipeline makes",
             code="retrain.data-is-output",
-            span=_place(root),
+            span=place_of(root, "retrain", "data"),
             hint="name the data that the first stage reads",
         )
     with closing(Store.open(root)) as store:
@@ -127,7 +128,7 @@ def refuse_missing(root: Path, wanted: str | None) -> None:
     raise ConfigError(
         f"retrain.data: {wanted} is not there, and neither Git nor DVC has it",
         code="retrain.no-data",
-        span=_place(root),
+        span=place_of(root, "retrain", "data"),
         hint=f"did you mean `{near[0]}`?"
         if near
         else "name data that the pipeline reads, or leave the key out to watch all of it",
@@ -146,12 +147,6 @@ def _somewhere(root: Path, path: str, tracked: Iterable[str]) -> bool:
         or any(_within(path, one) or _within(one, path) for one in tracked)
         or _in_git(root, path)
     )
-
-
-def _place(root: Path) -> Span:
-    from penstock.config import source
-
-    return source.read(root / "penstock.yaml", file="penstock.yaml").span(("retrain", "data"))
 
 
 def _loose(root: Path, made: Pipeline) -> list[str]:
