@@ -179,5 +179,6 @@ def reason(error: BaseException) -> str:
     while inner := error.__cause__ or (None if error.__suppress_context__ else error.__context__):
         error = inner
     said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    line = (said.strip().splitlines() or [type(error).__name__])[0]
+    lines = said.strip().splitlines() or [type(error).__name__]
+    line = lines[-1] if lines[0].endswith(":") else lines[0]  # after a colon comes a list
     return line if len(line) <= _LONGEST_REASON else line[: _LONGEST_REASON - 1] + "…"

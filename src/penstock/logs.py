@@ -13,6 +13,7 @@ import fcntl
 import json
 import math
 import os
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -136,3 +137,26 @@ def _set_aside(path: Path, descriptor: int) -> None:
     with contextlib.suppress(FileNotFoundError):
         if path.stat().st_ino == os.fstat(descriptor).st_ino:
             path.replace(path.with_name(f"{path.name}.1"))
+
+
+def quiet_mlflow() -> None:
+    """Keep MLflow's client from saying things by itself, and from waiting for minutes.
+
+    Kept out of sight: database migrations of its first start; where a server shows a run, on
+    standard output among our answers; bars of progress where nobody looks. By default, a server
+    that is down is asked again for more than four minutes.
+    """
+    import logging
+
+    wanted = {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "DO_NOT_TRACK": "true",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "true" if sys.stderr.isatty() else "false",
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+        "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    }
+    for name, value in wanted.items():
+        os.environ.setdefault(name, value)
+    for name in ("alembic", "mlflow.store.db.utils", "mlflow.tracking", "mlflow"):
+        logging.getLogger(name).setLevel(logging.ERROR)

@@ -155,7 +155,7 @@ def _warnings(
             found.append(
                 {
                     "message": f"rollout {rollout['id']} has not ended, and nobody moves it on",
-                    "hint": "`penstock rollout resume` carries on; "
+                    "hint": "`penstock rollout drive` carries on; "
                     "`penstock rollback` takes it back",
                 }
             )

@@ -11,7 +11,7 @@ import click
 from penstock.cli import output
 from penstock.cli.options import PORT, common, web
 from penstock.domain.verdict import Outcome, Verdict
-from penstock.errors import ExitCode
+from penstock.errors import ExitCode, StateError
 
 _SIGNS = {
     Outcome.PASSED: ("ok", "green"),
@@ -132,7 +132,7 @@ def quality(project: Path) -> int:
 @click.option("--open", "show", is_flag=True, help="Show it in the browser.")
 @common
 def report(project: Path, target: str | None, show: bool) -> None:
-    """Write a page for people: every feature beside its training data, effects and loss over time.
+    """Take a look, and write a page: features beside training data, effects and loss over time.
 
     \b
     Examples:
@@ -145,7 +145,9 @@ def report(project: Path, target: str | None, show: bool) -> None:
     from penstock.reports.theme import style
 
     with Project.open(project) as opened:
-        text = page(_watcher(opened), css=style(), now=time.time())
+        watcher = _watcher(opened)
+        watcher.look()
+        text = page(watcher, css=style(), now=time.time())
     path = Path(target) if target else project / ".penstock" / "reports" / "monitor.html"
     _write(path, text)
     output.emit({"path": str(path)}, str(path))
@@ -267,7 +269,6 @@ def _watcher(opened: Any) -> Any:
 def _culprits(project: Path) -> dict[str, Any]:
     """Let a classifier tell the last window from the training data."""
     from penstock.assembly import Project
-    from penstock.errors import StateError
 
     with Project.open(project) as opened:
         found = _watcher(opened).culprits()
@@ -288,7 +289,6 @@ def _culprits(project: Path) -> dict[str, Any]:
 def _look(project: Path) -> tuple[Any, tuple[Verdict, ...], dict[str, Any] | None]:
     """Take a look; return state, verdicts, and what is known of the reference."""
     from penstock.assembly import Project
-    from penstock.errors import StateError
     from penstock.monitors.origin import without_rows
 
     with Project.open(project) as opened:

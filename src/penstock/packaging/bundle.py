@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
+from penstock import logs
 from penstock.domain.version import Bundle, ModelVersion
 from penstock.errors import StateError, UnavailableError, reason
 from penstock.packaging.environment import resolve
+
+_LEFT_SECONDS = 86_400.0
 
 
 def local_path(source: str) -> Path | None:
@@ -63,10 +67,15 @@ def _fetch(version: ModelVersion, place: Path, tracking_uri: str | None) -> None
     import shutil
     import tempfile
 
+    logs.quiet_mlflow()
     from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
 
     place.parent.mkdir(parents=True, exist_ok=True)
+    # What killed processes left; a younger one may be somebody's at this moment.
+    for left in place.parent.glob(f"{place.name}.fetching-*"):
+        if time.time() - left.stat().st_mtime > _LEFT_SECONDS:
+            shutil.rmtree(left, ignore_errors=True)
     fresh = Path(tempfile.mkdtemp(prefix=f"{place.name}.fetching-", dir=place.parent))
     try:
         download_artifacts(
@@ -79,7 +88,7 @@ def _fetch(version: ModelVersion, place: Path, tracking_uri: str | None) -> None
         raise UnavailableError(
             f"{version.model} version {version.version} cannot be fetched: {reason(error)}",
             code="packaging.unfetched",
-            hint=f"it is at {version.source}; is the MLflow server up?",
+            hint=f"it is at {version.source}; is the MLflow server up, or the disk full?",
         ) from error
     finally:
         shutil.rmtree(fresh, ignore_errors=True)

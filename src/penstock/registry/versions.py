@@ -8,11 +8,11 @@ register again after a crash finds it and changes nothing.
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from penstock import logs
 from penstock.domain.run import Candidate, Run
 from penstock.domain.verdict import Verdict
 from penstock.domain.version import ModelVersion
@@ -59,12 +59,7 @@ class Registry:
             UnavailableError: ``registry.unavailable`` when the store cannot be opened.
         """
         if self._client is None:
-            os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-            os.environ.setdefault("DO_NOT_TRACK", "true")
-            # By default a server that is down is asked again for more than four minutes.
-            os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
-            os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
-            _quiet()
+            logs.quiet_mlflow()
             from mlflow.exceptions import MlflowException
             from mlflow.tracking import MlflowClient
             from sqlalchemy.exc import SQLAlchemyError
@@ -218,18 +213,3 @@ def _noun(found: Any) -> ModelVersion:
         found.creation_timestamp,
         dict(found.tags),
     )
-
-
-def _quiet() -> None:
-    """Keep out of the user's sight what MLflow says by itself.
-
-    Database migrations of its first start; where a server shows a run, on standard output among our
-    answers; bars of progress where nobody looks.
-    """
-    import logging
-
-    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-    if not sys.stderr.isatty():
-        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    for name in ("alembic", "mlflow.store.db.utils", "mlflow.tracking", "mlflow"):
-        logging.getLogger(name).setLevel(logging.ERROR)

@@ -78,7 +78,6 @@ def test_quality_without_labels(capsys, project):
 
 
 def test_the_report_is_one_file_for_people(capsys, project):
-    run(capsys, project, "status")
     code, _ = run(capsys, project, "report", "-o", str(project / "m.html"))
     assert code == 0
     text = (project / "m.html").read_text()
